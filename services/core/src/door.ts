@@ -1,0 +1,41 @@
+/**
+ * Port: what the plugin may ask of the edge. The edge keeps live, last-seen and blocked labels itself, so that it can
+ * answer honestly with nothing else of ours alive. One adapter implements it (`createDoor` in services/edge), is composed
+ * by the cli into the plugin's process, and is the only writer of the map files.
+ */
+import type { Label } from "./label.ts";
+
+/** A label that is served now, and since when. */
+export type LiveEntry = { readonly label: Label; readonly since: Date };
+
+/** Why a label leaves the live map: `offline` may come back at once (requests are held), `ended` may not. */
+export type LeaveReason = "offline" | "ended";
+
+/** Everything the plugin knows that the edge must know: the whole content of the maps. */
+export type DoorState = {
+  readonly live: readonly LiveEntry[];
+  readonly lastSeen: ReadonlyMap<Label, Date>;
+  readonly blocked: ReadonlySet<Label>;
+};
+
+/** What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. */
+export type Door = {
+  /** The label is served from now on. Requests that meet frps before the proxy is registered are held, not failed. */
+  put(entry: LiveEntry): Promise<void>;
+  /** The label is not served any more; `lastSeen` is shown to visitors to the hour. */
+  delete(label: Label, leave: { readonly lastSeen: Date; readonly reason: LeaveReason }): Promise<void>;
+  /** Replaces everything (at start, and when a new edge process is seen). */
+  replaceAll(state: DoorState): Promise<void>;
+  /** Another session is about to take the label over: hold what breaks, for at most 1.5 s. */
+  handOver(label: Label): Promise<void>;
+  /** 403 for every request from now on, live or not. */
+  block(label: Label): Promise<void>;
+  unblock(label: Label): Promise<void>;
+  /**
+   * Ends the TCP connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`), on both sides.
+   * False when there is none.
+   */
+  cut(clientAddress: string): Promise<boolean>;
+  /** The true address (`ip:port`) behind what frps knows as `clientAddress`; undefined when it is not known. */
+  sourceOf(clientAddress: string): string | undefined;
+};

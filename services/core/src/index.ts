@@ -1,0 +1,33 @@
+/**
+ * The vocabulary, in reading order: who (identity, label, host), what we say (verdict, refusals, fault), what must be
+ * remembered (store), what may be asked of the edge and of the plugin (door, tunnel-status).
+ */
+export type { Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
+export { Fault, type FaultCode } from "./fault.ts";
+export { type HostKind, parseHost } from "./host.ts";
+export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
+export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts";
+export {
+  describeProblem,
+  describeReason,
+  type Problem,
+  type RefusalCode,
+  type RefusalEntry,
+  type RefusalVoice,
+  refusalCodes,
+  refusals,
+} from "./refusals.ts";
+export type {
+  CredentialKind,
+  SessionEnd,
+  SessionReader,
+  SessionRecord,
+  SessionStore,
+  TokenOrder,
+  TokenOutcome,
+  TokenReader,
+  TokenRecord,
+  TokenStore,
+} from "./store.ts";
+export type { ReadTunnelStatus, TunnelStatus } from "./tunnel-status.ts";
+export { grant, type Refusal, type RefusalFacts, refuse, type Verdict } from "./verdict.ts";

@@ -1,0 +1,495 @@
+/**
+ * The catalogue of every "no" that Keyhole says. One object, complete by its type: a code without status, sentence and
+ * remedy does not compile. The manual's table is generated from it (`npm run tables`).
+ *
+ * `error` is the code that the public API promised first (`INVALID_SIGNATURE`, `INVALID_TIMESTAMP`, `RATE_LIMITED`,
+ * `INTERNAL_ERROR`); where the promise is silent it is the fine code itself. Sentences are ASCII and short: the hook's
+ * reason (`CODE: sentence Remedy`) must fit 200 characters, and frpc prints it as it is.
+ */
+
+/** Who says it: the token service, the hook (frpc prints it), or the edge. */
+export type RefusalVoice = "token" | "hook" | "edge";
+
+/** One row of the catalogue. */
+export type RefusalEntry = {
+  /** HTTP status at the token service or the edge; the hook always answers 200. */
+  readonly status: number;
+  /** The code promised by the public API, where it promised one. */
+  readonly error?: "INVALID_SIGNATURE" | "INVALID_TIMESTAMP" | "RATE_LIMITED" | "INTERNAL_ERROR";
+  /** What is wrong, as one sentence with its full stop. */
+  readonly sentence: string;
+  /** The next step of whoever reads it, as one sentence with its full stop. */
+  readonly remedy: string;
+  readonly voices: readonly RefusalVoice[];
+  /** Seconds for `Retry-After`, where coming back helps. */
+  readonly retryAfterSeconds?: number;
+};
+
+const catalogue = {
+  // What was asked of the token service
+  BODY_TOO_LARGE: {
+    status: 413,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body is larger than allowed.",
+    remedy: "Send only walletAddress, timestamp and signature.",
+    voices: ["token"],
+  },
+  BODY_WRONG_TYPE: {
+    status: 415,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body is not declared as JSON.",
+    remedy: "Send Content-Type: application/json.",
+    voices: ["token"],
+  },
+  BODY_NOT_JSON: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body is not valid JSON.",
+    remedy: "Send one JSON object in UTF-8.",
+    voices: ["token"],
+  },
+  BODY_NOT_OBJECT: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body is JSON, but not an object.",
+    remedy: "Send {walletAddress, timestamp, signature}.",
+    voices: ["token"],
+  },
+  BODY_TIMEOUT: {
+    status: 408,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body did not arrive in time.",
+    remedy: "Send the whole body at once.",
+    voices: ["token"],
+  },
+  WALLET_MISSING: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "walletAddress is missing or not a string.",
+    remedy: "Send the address of the wallet that signed, as text.",
+    voices: ["token"],
+  },
+  WALLET_MALFORMED: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The wallet address is not one we know the form of.",
+    remedy: "Use 0x and 40 hexadecimal digits, or a Stellar account G and 55 characters.",
+    voices: ["token"],
+  },
+  WALLET_CHECKSUM: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The wallet address has a wrong checksum, so a character is likely mistyped.",
+    remedy: "Copy the address again, or write it all in lower case if it is right.",
+    voices: ["token"],
+  },
+  WALLET_UNSUPPORTED: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "This kind of address cannot hold a tunnel here.",
+    remedy: "Use the address of an EVM wallet: 0x and 40 hexadecimal digits.",
+    voices: ["token"],
+  },
+  TIMESTAMP_MISSING: {
+    status: 400,
+    error: "INVALID_TIMESTAMP",
+    sentence: "timestamp is missing.",
+    remedy: "Send the Unix time in seconds that the wallet signed.",
+    voices: ["token"],
+  },
+  TIMESTAMP_MALFORMED: {
+    status: 400,
+    error: "INVALID_TIMESTAMP",
+    sentence: "timestamp is not a whole number of seconds since 1970.",
+    remedy: "Send Unix seconds as a JSON number, not milliseconds and not text.",
+    voices: ["token"],
+  },
+  TIMESTAMP_EXPIRED: {
+    status: 400,
+    error: "INVALID_TIMESTAMP",
+    sentence: "timestamp is too old.",
+    remedy: "Set the clock right, or use serverTime, and sign again.",
+    voices: ["token"],
+  },
+  TIMESTAMP_IN_FUTURE: {
+    status: 400,
+    error: "INVALID_TIMESTAMP",
+    sentence: "timestamp is too far in the future.",
+    remedy: "Set the clock right, or use serverTime, and sign again.",
+    voices: ["token"],
+  },
+  SIGNATURE_MISSING: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "signature is missing or not a string.",
+    remedy: "Send the wallet's signature of the message, as text.",
+    voices: ["token"],
+  },
+  SIGNATURE_MALFORMED: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The signature does not have the form of one.",
+    remedy: "Send 65 bytes as 0x and 130 hexadecimal digits, v being 27 or 28.",
+    voices: ["token"],
+  },
+  SIGNATURE_HIGH_S: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The signature's s is in the upper half of the curve order.",
+    remedy: "Use a wallet that signs with low s (EIP-2).",
+    voices: ["token"],
+  },
+  SIGNATURE_MISMATCH: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The signature is not of this wallet over this message.",
+    remedy: "Sign exactly the documented message, with walletAddress and timestamp as sent.",
+    voices: ["token"],
+  },
+  PROOF_ALREADY_USED: {
+    status: 400,
+    error: "INVALID_TIMESTAMP",
+    sentence: "This proof has already bought a token.",
+    remedy: "Sign again with a new timestamp.",
+    voices: ["token"],
+  },
+  TOKENS_TOO_FAST: {
+    status: 429,
+    error: "RATE_LIMITED",
+    sentence: "This wallet asks for tokens faster than one a second.",
+    remedy: "Wait as long as Retry-After says, then sign again.",
+    voices: ["token"],
+    retryAfterSeconds: 2,
+  },
+  QUERY_MALFORMED: {
+    status: 400,
+    sentence: "A query parameter has a value that is not allowed.",
+    remedy: "See /openapi.json for what each parameter takes.",
+    voices: ["token"],
+  },
+  NOT_FOUND: { status: 404, sentence: "There is nothing at this path.", remedy: "See /openapi.json for what there is.", voices: ["token"] },
+  NOT_READY: {
+    status: 503,
+    error: "INTERNAL_ERROR",
+    sentence: "The service is not ready yet.",
+    remedy: "Come back when Retry-After says.",
+    voices: ["token"],
+    retryAfterSeconds: 2,
+  },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    error: "INTERNAL_ERROR",
+    sentence: "Our records cannot be read or written at the moment.",
+    remedy: "Try again in a few seconds; nothing was lost.",
+    voices: ["token", "hook"],
+    retryAfterSeconds: 5,
+  },
+  INTERNAL_ERROR: {
+    status: 500,
+    error: "INTERNAL_ERROR",
+    sentence: "We failed; the fault is ours.",
+    remedy: "Try again, and report the request id if it stays.",
+    voices: ["token", "hook", "edge"],
+  },
+
+  // What the hook says to frpc at Login
+  LOGIN_MALFORMED: {
+    status: 400,
+    sentence: "The login has a field of a wrong type or size.",
+    remedy: "Use stock frpc with a configuration from the token service.",
+    voices: ["hook"],
+  },
+  CREDENTIAL_MISSING: {
+    status: 401,
+    sentence: "No tunnel token came with the login.",
+    remedy: "Set metadatas.token in frpc.toml.",
+    voices: ["hook"],
+  },
+  CREDENTIAL_TWICE: {
+    status: 400,
+    sentence: "More than one credential came with the login.",
+    remedy: "Keep metadatas.token alone and delete the others.",
+    voices: ["hook"],
+  },
+  CREDENTIAL_IN_AUTH_TOKEN: {
+    status: 401,
+    sentence: "auth.token is set, and frp cannot carry a tunnel token there.",
+    remedy: "Delete auth.token and put the token in metadatas.token.",
+    voices: ["hook"],
+  },
+  TOKEN_MALFORMED: {
+    status: 401,
+    sentence: "metadatas.token does not have the form of a tunnel token.",
+    remedy: "Copy the whole token, frp_ included, or ask for a new one.",
+    voices: ["hook"],
+  },
+  TOKEN_INVALID: {
+    status: 401,
+    sentence: "The tunnel token was not issued here, or was altered.",
+    remedy: "Ask this service for a new one.",
+    voices: ["hook"],
+  },
+  TOKEN_FROM_FUTURE: {
+    status: 401,
+    sentence: "The tunnel token was issued in the future.",
+    remedy: "Ask for a new one; the server's clock was set back.",
+    voices: ["hook"],
+  },
+  TOKEN_EXPIRED: { status: 401, sentence: "Token expired.", remedy: "Sign again and ask for a new one.", voices: ["hook"] },
+  TOKEN_REVOKED: {
+    status: 401,
+    sentence: "The tunnel token has been revoked.",
+    remedy: "Sign again and ask for a new one.",
+    voices: ["hook"],
+  },
+  USER_MISMATCH: {
+    status: 403,
+    sentence: "user in frpc.toml is not the label that the token is for.",
+    remedy: "Set user to the subdomain of the token answer, or delete it.",
+    voices: ["hook"],
+  },
+  NEWER_CREDENTIAL_IN_USE: {
+    status: 409,
+    sentence: "A client with a newer token serves this address.",
+    remedy: "Sign again to take over.",
+    voices: ["hook"],
+  },
+  REPLACED_BY_NEWER_CLIENT: {
+    status: 409,
+    sentence: "A newer client of the same wallet serves this address.",
+    remedy: "Stop this client, or restart it to take over.",
+    voices: ["hook"],
+  },
+  HANDOVER_PENDING: {
+    status: 503,
+    sentence: "The former client of this address is still being disconnected.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 1,
+  },
+  OVERLOADED: {
+    status: 503,
+    sentence: "Too many logins wait at the moment.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 1,
+  },
+
+  // What the hook says to frpc at NewProxy
+  PROXY_MALFORMED: {
+    status: 400,
+    sentence: "The proxy has a field of a wrong type or size.",
+    remedy: "Use stock frpc with a configuration from the token service.",
+    voices: ["hook"],
+  },
+  PROXY_TYPE: { status: 403, sentence: "Only proxies of type http are served.", remedy: 'Set type = "http".', voices: ["hook"] },
+  PROXY_NAME: {
+    status: 403,
+    sentence: "The proxy name could take one that another wallet needs.",
+    remedy: "Set user and name as in the token answer's proxyName.",
+    voices: ["hook"],
+  },
+  PROXY_FIELD: {
+    status: 403,
+    sentence: "The proxy sets an option that is not served here.",
+    remedy: "Delete it from frpc.toml.",
+    voices: ["hook"],
+  },
+  PROXY_LIMIT: {
+    status: 403,
+    sentence: "This client already has as many proxies as one address can use.",
+    remedy: "Keep one proxy.",
+    voices: ["hook"],
+  },
+  SUBDOMAIN_MISMATCH: {
+    status: 403,
+    sentence: "subdomain is not the label that the token is for.",
+    remedy: "Set subdomain to the subdomain of the token answer.",
+    voices: ["hook"],
+  },
+  SESSION_UNKNOWN: {
+    status: 409,
+    sentence: "This client has no session here.",
+    remedy: "Wait; frpc logs in again by itself.",
+    voices: ["hook"],
+  },
+  SESSION_ENDED: {
+    status: 409,
+    sentence: "The session of this client has ended.",
+    remedy: "Wait; frpc logs in again by itself.",
+    voices: ["hook"],
+  },
+
+  // What a visitor is told by the edge
+  TUNNEL_OFFLINE: {
+    status: 503,
+    sentence: "The app behind this address is not connected.",
+    remedy: "Come back when its owner has started it.",
+    voices: ["edge"],
+    retryAfterSeconds: 15,
+  },
+  HANDOVER_IN_PROGRESS: {
+    status: 503,
+    sentence: "The app behind this address is just reconnecting.",
+    remedy: "Send the request again.",
+    voices: ["edge"],
+    retryAfterSeconds: 1,
+  },
+  APP_TIMEOUT: {
+    status: 504,
+    sentence: "The app behind this address did not answer in time.",
+    remedy: "Try again later, or ask its owner.",
+    voices: ["edge"],
+    retryAfterSeconds: 15,
+  },
+  APP_UNREACHABLE: {
+    status: 502,
+    sentence: "The tunnel is up, but the app behind it does not answer.",
+    remedy: "Its owner should start the app on the local port that frpc forwards to.",
+    voices: ["edge"],
+    retryAfterSeconds: 5,
+  },
+  ADDRESS_BLOCKED: {
+    status: 403,
+    sentence: "This address is blocked by the operator.",
+    remedy: "Ask the operator of this service.",
+    voices: ["edge", "hook"],
+  },
+  RATE_LIMITED: {
+    status: 429,
+    error: "RATE_LIMITED",
+    sentence: "Too many requests.",
+    remedy: "Slow down to what RateLimit-Policy allows.",
+    voices: ["edge", "token"],
+    retryAfterSeconds: 60,
+  },
+  UNKNOWN_HOST: {
+    status: 404,
+    sentence: "This name is not a wallet's address.",
+    remedy: "Use the whole address in lower case, right below the domain.",
+    voices: ["edge"],
+  },
+  FOREIGN_HOST: {
+    status: 421,
+    sentence: "This server does not serve that domain.",
+    remedy: "Check the Host header and the DNS entry.",
+    voices: ["edge"],
+  },
+  HOST_MALFORMED: {
+    status: 400,
+    sentence: "The Host header is missing, given twice or not a host name.",
+    remedy: "Send exactly one Host header with a host name.",
+    voices: ["edge"],
+  },
+  REQUEST_MALFORMED: {
+    status: 400,
+    sentence: "The request is not well-formed HTTP.",
+    remedy: "Send the request in origin form with valid headers.",
+    voices: ["edge", "token"],
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    sentence: "The request headers are larger than allowed.",
+    remedy: "Send fewer or shorter headers or cookies.",
+    voices: ["edge", "token"],
+  },
+  EXPECTATION_FAILED: {
+    status: 417,
+    sentence: "The Expect header asks for something that cannot be met.",
+    remedy: "Send Expect: 100-continue or none.",
+    voices: ["edge"],
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    sentence: "This method is not allowed here.",
+    remedy: "Use a method that the Allow header names.",
+    voices: ["edge", "token"],
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    sentence: "The request did not arrive in time.",
+    remedy: "Send the whole header block at once.",
+    voices: ["edge", "token"],
+  },
+  SERVICE_UNAVAILABLE: {
+    status: 503,
+    error: "INTERNAL_ERROR",
+    sentence: "The token service does not answer.",
+    remedy: "Try again in a few seconds; live tunnels are not affected.",
+    voices: ["edge"],
+    retryAfterSeconds: 5,
+  },
+} as const satisfies Record<string, RefusalEntry>;
+
+/** A code of the catalogue. */
+export type RefusalCode = keyof typeof catalogue;
+
+/** The catalogue, a row a code, in reading order. */
+export const refusals: { readonly [Code in RefusalCode]: RefusalEntry } = catalogue;
+
+/** Every code, in the catalogue's order. */
+export const refusalCodes = Object.keys(catalogue) as readonly RefusalCode[];
+
+/**
+ * An RFC 9457 problem document, as the token service and the edge send it (`application/problem+json`).
+ * `requestId` repeats the `X-Request-Id` of the answer.
+ */
+export type Problem = {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  readonly error: string;
+  readonly code: RefusalCode;
+  readonly remedy: string;
+  readonly requestId: string;
+  readonly [fact: string]: unknown;
+};
+
+/** Words of each status (RFC 9110 §15 and RFC 6585), the title of a problem. */
+const statusTitles: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  408: "Request Timeout",
+  409: "Conflict",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  417: "Expectation Failed",
+  421: "Misdirected Request",
+  429: "Too Many Requests",
+  431: "Request Header Fields Too Large",
+  500: "Internal Server Error",
+  502: "Bad Gateway",
+  503: "Service Unavailable",
+  504: "Gateway Timeout",
+};
+
+/** Renders a refusal for HTTP. Facts become members of the document; they cannot replace the standard ones. */
+export function describeProblem(refusal: { code: RefusalCode; facts?: Readonly<Record<string, unknown>> }, requestId: string): Problem {
+  const entry = refusals[refusal.code];
+  return {
+    ...refusal.facts,
+    type: "about:blank",
+    title: statusTitles[entry.status] ?? "Error",
+    status: entry.status,
+    detail: entry.sentence,
+    instance: `urn:keyhole:request:${requestId}`,
+    error: entry.error ?? refusal.code,
+    code: refusal.code,
+    remedy: entry.remedy,
+    requestId,
+  };
+}
+
+/**
+ * Renders a refusal as the one line that frpc prints: `CODE: sentence Remedy`. Printable ASCII, at most 200 characters,
+ * never empty (an empty reason means success to frpc).
+ */
+export function describeReason(code: RefusalCode): string {
+  const entry = refusals[code];
+  return `${code}: ${entry.sentence} ${entry.remedy}`;
+}

@@ -1,0 +1,103 @@
+/**
+ * Port: what must be remembered. Two stores, one writer each (DESIGN.md §7): the token service writes tokens, the plugin
+ * writes sessions; each may read the other's at every decision. Reads are of the newest committed state. Instants are
+ * whole seconds where a token carries them and milliseconds elsewhere. A store that cannot answer throws
+ * `Fault("STORE_UNAVAILABLE")`.
+ */
+import type { Label } from "./label.ts";
+
+/** How a session was proved. A renewal counts only for its own kind. */
+export type CredentialKind = "hmac" | "jwt" | "claim" | "stellar-jwt";
+
+/** One tunnel token that was issued: when, until when. The token itself is never stored. */
+export type TokenRecord = {
+  readonly label: Label;
+  readonly kind: CredentialKind;
+  /** Whole seconds. Rises by at least one second a label. */
+  readonly issuedAt: Date;
+  /** Whole seconds. */
+  readonly expiresAt: Date;
+};
+
+/** What a proof buys: asked for by the token service, decided in one transaction. */
+export type TokenOrder = {
+  readonly label: Label;
+  readonly kind: CredentialKind;
+  /** The meaning of the proof (never its bytes): what was signed for which label and when. Spent once, for ever. */
+  readonly proofKey: string;
+  /** Until when a repeat of this proof could still be valid; the record may be forgotten afterwards. */
+  readonly proofEndsAt: Date;
+  readonly now: Date;
+  readonly ttlSeconds: number;
+};
+
+/** What became of an order. `too-fast`: the next free issued-at is more than 2 s ahead of now. */
+export type TokenOutcome =
+  | { readonly outcome: "recorded"; readonly token: TokenRecord }
+  | { readonly outcome: "proof-already-used" }
+  | { readonly outcome: "too-fast" };
+
+/** What anybody may ask about tokens. */
+export type TokenReader = {
+  /** The token that was issued for this label at this second; undefined when there is no such record. */
+  findToken(label: Label, kind: CredentialKind, issuedAt: Date): Promise<TokenRecord | undefined>;
+  /** The newest token of this kind, expired or not. */
+  newestToken(label: Label, kind: CredentialKind): Promise<TokenRecord | undefined>;
+  /** Credentials issued before this instant are revoked; undefined when nothing is. */
+  notBefore(label: Label): Promise<Date | undefined>;
+};
+
+/** tokens.db: written by the token service alone. */
+export type TokenStore = TokenReader & {
+  /**
+   * Spends the proof and records the token in one durable transaction (invariants 5 and 6): when this resolves with
+   * `recorded`, the token may leave. `issuedAt` = the latest of now, not-before, and one second after the newest.
+   */
+  orderToken(order: TokenOrder): Promise<TokenOutcome>;
+  /** Resolves when the store can be read and written; throws the fault otherwise. */
+  check(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** How a session ended. */
+export type SessionEnd = "closed" | "displaced" | "expired" | "lost" | "evicted";
+
+/** One admitted login, as remembered: rank, deadline, and when it served. */
+export type SessionRecord = {
+  readonly label: Label;
+  /** Milliseconds since 1970 at least, rising a label: the second half of the rank. */
+  readonly generation: number;
+  readonly kind: CredentialKind;
+  /** The first half of the rank; raised by a renewal. Whole seconds. */
+  readonly issuedAt: Date;
+  readonly endsAt: Date;
+  readonly admittedAt: Date;
+  /** When its proxy was registered; undefined before that. */
+  readonly connectedAt: Date | undefined;
+  readonly closedAt: Date | undefined;
+  readonly end: SessionEnd | undefined;
+};
+
+/** What anybody may ask about sessions. */
+export type SessionReader = {
+  /** The session of this generation, living or not: carries the issued-at that a renewal recorded for it. */
+  findSession(label: Label, generation: number): Promise<SessionRecord | undefined>;
+  /** The highest generation ever recorded for the label; 0 when none was. */
+  highestGeneration(label: Label): Promise<number>;
+  /** When the label was last served; undefined when it never was. */
+  lastSeen(label: Label): Promise<Date | undefined>;
+  /** The newest `limit` labels that were served, with the time each was last served. */
+  recentlySeen(limit: number): Promise<ReadonlyMap<Label, Date>>;
+  /** Labels that are blocked now. */
+  blockedLabels(): Promise<ReadonlySet<Label>>;
+};
+
+/** sessions.db: written by the plugin alone. */
+export type SessionStore = SessionReader & {
+  /** Records or replaces the row of (label, generation). Durable when it resolves; callers on the hook do not wait for it. */
+  saveSession(record: SessionRecord): Promise<void>;
+  /** Remembers that the label was served until this moment. */
+  saveLastSeen(label: Label, at: Date): Promise<void>;
+  check(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
