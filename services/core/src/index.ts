@@ -1,12 +1,17 @@
 /**
- * The vocabulary, in reading order: who (identity, label, host), what we say (verdict, refusals, fault), what must be
- * remembered (store), what may be asked of the edge and of the plugin (door, tunnel-status).
+ * The vocabulary: who (identity, label, host), what proves it (proof, tunnel token, ticket), THE decision (admission),
+ * what we say (verdict, refusals, fault), what must be remembered (store), what may be asked of the edge and of the plugin
+ * (door, tunnel-status).
  */
+export { type Admission, type AdmissionFacts, decideAdmission, type LivingSession } from "./admission.ts";
 export type { Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
+export { addressOfPrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export { Fault, type FaultCode } from "./fault.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
+export type { KeyRing, MacKey, ReadKeyRing } from "./key-ring.ts";
 export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts";
+export { printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
 export {
   describeProblem,
   describeReason,
@@ -29,5 +34,7 @@ export type {
   TokenRecord,
   TokenStore,
 } from "./store.ts";
+export { mintTicket, readTicket, type Ticket } from "./ticket.ts";
 export type { ReadTunnelStatus, TunnelStatus } from "./tunnel-status.ts";
+export { deriveUnrecordedEnd, mintTunnelToken, readTunnelToken, type TunnelToken } from "./tunnel-token.ts";
 export { grant, type Refusal, type RefusalFacts, refuse, type Verdict } from "./verdict.ts";
