@@ -1,0 +1,97 @@
+/** A hook with a script: it records what frps asks, and answers what the test says. */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import {
+  type CloseProxyContent,
+  deriveLoginKey,
+  type HookAnswer,
+  type LoginContent,
+  type NewProxyContent,
+  parseHookRequest,
+  renderHookAnswer,
+} from "../../src/index.ts";
+import { endServer } from "./servers.ts";
+
+/** An answer of ours, or bytes that ours never are. */
+type Answer = HookAnswer | { readonly kind: "raw"; readonly body: string };
+
+/** What the hook says. Without a script every Login and NewProxy is admitted. */
+export type HookScript = {
+  login?(content: LoginContent): Answer | Promise<Answer>;
+  newProxy?(content: NewProxyContent): Answer | Promise<Answer>;
+};
+
+/** A running hook and what it was asked, in order. `others` are ops that production does not hook. */
+export type HookServer = {
+  readonly port: number;
+  readonly logins: LoginContent[];
+  readonly newProxies: NewProxyContent[];
+  readonly closeProxies: CloseProxyContent[];
+  readonly others: { readonly op: string; readonly body: unknown }[];
+  readonly requests: { readonly url: string; readonly authorization: string | undefined }[];
+  script: HookScript;
+  /** Everything asked so far, for a failure's message. */
+  describe(): string;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Admits a Login with everything it needs to pass frps's own check. */
+export function admit(content: LoginContent, changes: Record<string, unknown> = {}): HookAnswer {
+  const { timestamp } = content;
+  return { kind: "replace", content: { ...content.raw, privilege_key: deriveLoginKey("", timestamp), ...changes } };
+}
+
+/** Registers a proxy for these hosts. */
+export function register(content: NewProxyContent, hosts: readonly string[], changes: Record<string, unknown> = {}): HookAnswer {
+  return { kind: "replace", content: { ...content.raw, subdomain: "", custom_domains: hosts, ...changes } };
+}
+
+/** Starts a hook on a free port. */
+export async function startHookServer(script: HookScript = {}): Promise<HookServer> {
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk);
+    hook.requests.push({ url: request.url ?? "", authorization: request.headers.authorization });
+    const body: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
+    const op = new URL(request.url ?? "", "http://hook").searchParams.get("op");
+    const answer = await answerTo(hook, op, body);
+    response.setHeader("content-type", "application/json");
+    response.end(answer.kind === "raw" ? answer.body : renderHookAnswer(answer));
+  });
+  server.keepAliveTimeout = 100_000;
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  const hook: HookServer = {
+    port: (server.address() as AddressInfo).port,
+    logins: [],
+    newProxies: [],
+    closeProxies: [],
+    others: [],
+    requests: [],
+    script,
+    describe: () => JSON.stringify({ logins: hook.logins, newProxies: hook.newProxies, closeProxies: hook.closeProxies }, undefined, 1),
+    [Symbol.asyncDispose]: () => endServer(server),
+  };
+  return hook;
+}
+
+async function answerTo(hook: HookServer, op: string | null, body: unknown): Promise<Answer> {
+  const parsed = parseHookRequest(op, body);
+  if (parsed.kind === "malformed") return { kind: "refuse", reason: `MALFORMED: ${parsed.field}` };
+  if (parsed.kind === "not-frps") {
+    hook.others.push({ op: op ?? "", body });
+    return { kind: "keep" };
+  }
+  const { request } = parsed;
+  switch (request.op) {
+    case "Login":
+      hook.logins.push(request.content);
+      return hook.script.login?.(request.content) ?? admit(request.content);
+    case "NewProxy":
+      hook.newProxies.push(request.content);
+      return hook.script.newProxy?.(request.content) ?? register(request.content, [`${request.content.subdomain}.tunnel.test`]);
+    case "CloseProxy":
+      hook.closeProxies.push(request.content);
+      return { kind: "keep" };
+  }
+}
