@@ -1,1 +1,6 @@
-export {};
+/**
+ * The only SQL: adapters of core's store port (a writer and a reader for each file), and the lock of a state directory.
+ */
+export { openSessionReader, openSessionStore } from "./session-store.ts";
+export { openStateLock } from "./state-lock.ts";
+export { openTokenReader, openTokenStore } from "./token-store.ts";

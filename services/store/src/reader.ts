@@ -1,0 +1,73 @@
+/**
+ * A read-only connection to a file that another process writes. Each read sees the newest committed state. Before the
+ * file exists nothing is recorded; once it has been seen, "I cannot read it" is a fault and never "nothing is recorded":
+ * a revoked key must not come in through a broken disk.
+ */
+import { Fault } from "@keyhole/core";
+import type { Database } from "better-sqlite3";
+import { openForReading, statFile } from "./database-file.ts";
+import type { Migration } from "./migrations.ts";
+import { asUnavailable } from "./sqlite-fault.ts";
+
+/** Reads one file. `Queries` is what `prepare` made of the connection: its prepared statements. */
+export type Reader<Queries> = {
+  /** The answer of `work`; `absent` as long as the file has never been there. */
+  read<Answer>(absent: Answer, work: (queries: Queries) => Answer): Promise<Answer>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Opens a reader. Never throws: what is wrong is said at each read, and a reader outlives what is wrong. */
+export function openReader<Queries>(options: {
+  path: string;
+  migrations: readonly Migration[];
+  prepare(db: Database): Queries;
+}): Reader<Queries> {
+  const { path, migrations, prepare } = options;
+  let live: { readonly db: Database; readonly queries: Queries; readonly inode: string } | undefined;
+  let wasSeen = false;
+  let isClosed = false;
+
+  function drop(): void {
+    try {
+      live?.db.close();
+    } catch {
+      // nothing is lost with a connection that only read
+    }
+    live = undefined;
+  }
+
+  function read<Answer>(absent: Answer, work: (queries: Queries) => Answer): Answer {
+    if (isClosed) throw new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`);
+    const stats = statFile(path);
+    if (stats === undefined) {
+      if (!wasSeen) return absent;
+      throw new Fault("STORE_UNAVAILABLE", `${path} was removed while in use. Put a backup in its place and restart its writer.`);
+    }
+    wasSeen = true;
+    const inode = `${stats.dev}:${stats.ino}`;
+    if (live !== undefined && live.inode !== inode) drop(); // a backup was put in its place
+    try {
+      if (live === undefined) {
+        const db = openForReading(path, migrations);
+        try {
+          live = { db, queries: prepare(db), inode };
+        } catch (error) {
+          db.close();
+          throw error;
+        }
+      }
+      return work(live.queries);
+    } catch (error) {
+      drop();
+      throw asUnavailable(path, "read", error);
+    }
+  }
+
+  return {
+    read: async (absent, work) => read(absent, work),
+    async [Symbol.asyncDispose]() {
+      isClosed = true;
+      drop();
+    },
+  };
+}

@@ -1,0 +1,131 @@
+import type { SessionRecord } from "@keyhole/core";
+import Database from "better-sqlite3";
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
+import { openSessionReader, openSessionStore } from "./index.ts";
+
+const start = 1_800_000_000_123;
+const session = (generation: number, change: Partial<SessionRecord> = {}): SessionRecord => ({
+  label: labelOf(1),
+  generation,
+  kind: "hmac",
+  issuedAt: new Date(1_800_000_000_000),
+  endsAt: new Date(start + 3_600_000),
+  admittedAt: new Date(start),
+  connectedAt: undefined,
+  closedAt: undefined,
+  end: undefined,
+  ...change,
+});
+
+test("a session that was saved is found as it was, and saving it again replaces it", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  expect(await store.findSession(labelOf(1), start)).toBeUndefined();
+  expect(await store.highestGeneration(labelOf(1))).toBe(0);
+  await store.saveSession(session(start));
+  expect(await store.findSession(labelOf(1), start)).toEqual(session(start));
+  const ended = session(start, {
+    issuedAt: new Date(1_800_000_060_000),
+    connectedAt: new Date(start + 5),
+    closedAt: new Date(start + 9),
+    end: "displaced",
+  });
+  await Promise.all([store.saveSession(session(start)), store.saveSession(ended)]);
+  expect(await store.findSession(labelOf(1), start)).toEqual(ended);
+  expect(await store.findSession(labelOf(2), start)).toBeUndefined();
+  expect(await store.findSession(labelOf(1), Number.NaN)).toBeUndefined();
+});
+
+test("the highest generation of a label survives the clean-up of its rows", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  await Promise.all(Array.from({ length: 300 }, (_, index) => store.saveSession(session(1 + ((index * 7) % 300)))));
+  expect(await store.highestGeneration(labelOf(1))).toBe(300);
+  for (let generation = 281; generation <= 300; generation += 1) {
+    expect(await store.findSession(labelOf(1), generation)).toBeDefined();
+  }
+  expect(await store.findSession(labelOf(1), 1)).toBeUndefined();
+  expect(await store.highestGeneration(labelOf(2))).toBe(0);
+});
+
+test("2: many logins with an older credential do not push out the row that remembers the owner's renewal", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  const renewed = session(5, { issuedAt: new Date(1_800_000_600_000) });
+  await store.saveSession(renewed);
+  await Promise.all(Array.from({ length: 200 }, (_, index) => store.saveSession(session(100 + index))));
+  expect(await store.findSession(labelOf(1), 5)).toEqual(renewed);
+  expect(await store.findSession(labelOf(1), 101)).toBeUndefined();
+});
+
+test("a session that no caller may hand in fails alone", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  const saved = await Promise.allSettled([
+    store.saveSession(session(1)),
+    store.saveSession(session(0)),
+    store.saveSession(session(2, { endsAt: new Date(Number.NaN) })),
+    store.saveLastSeen(labelOf(1), new Date(Number.NaN)),
+    store.saveSession(session(3, { label: null as never })),
+    store.saveSession(session(4)),
+  ]);
+  expect(saved.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "rejected", "rejected", "fulfilled"]);
+  expect(await store.highestGeneration(labelOf(1))).toBe(4);
+});
+
+test("last seen is the latest moment that was told, in whatever order", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.integer({ min: 1, max: 4 }), fc.integer({ min: 0, max: 1000 })), { minLength: 1 }),
+      async (told) => {
+        using folder = openTemporaryFolder();
+        await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+        await Promise.all(told.map(([wallet, ms]) => store.saveLastSeen(labelOf(wallet), new Date(start + ms))));
+        const latest = new Map<number, number>();
+        for (const [wallet, ms] of told) latest.set(wallet, Math.max(latest.get(wallet) ?? 0, ms));
+        for (const [wallet, ms] of latest) expect(await store.lastSeen(labelOf(wallet))).toEqual(new Date(start + ms));
+        const newest = [...(await store.recentlySeen(2))].map(([, seen]) => seen.getTime() - start);
+        expect(newest).toEqual([...latest.values()].sort((a, b) => b - a).slice(0, 2));
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+test("blocked labels are those with a row, and a reader sees them at once", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  await using reader = await openSessionReader({ path });
+  expect(await reader.blockedLabels()).toEqual(new Set());
+  expect(await reader.recentlySeen(5)).toEqual(new Map());
+  expect(await reader.highestGeneration(labelOf(1))).toBe(0);
+  expect(await reader.lastSeen(labelOf(1))).toBeUndefined();
+  expect(await reader.findSession(labelOf(1), 1)).toBeUndefined();
+  await using store = await openSessionStore({ path, log: silentLog });
+  expect(await reader.blockedLabels()).toEqual(new Set());
+  const other = new Database(path);
+  other.prepare("INSERT INTO blocks VALUES (?, 'abuse', 1, NULL), ('no label', 'mistake', 1, NULL)").run(labelOf(7));
+  expect(await reader.blockedLabels()).toEqual(new Set([labelOf(7)]));
+  expect(await store.blockedLabels()).toEqual(new Set([labelOf(7)]));
+  await store.saveSession(session(9));
+  expect(await reader.findSession(labelOf(1), 9)).toEqual(session(9));
+  other.prepare("UPDATE sessions SET end = 'abducted'").run();
+  other.close();
+  expect((await faultOf(reader.findSession(labelOf(1), 9))).code).toBe("STORE_UNAVAILABLE");
+  expect(await reader.highestGeneration(labelOf(1))).toBe(9);
+});
+
+test("check resolves when a row can be read and written, also many at once", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  const store = await openSessionStore({ path, log: silentLog });
+  await Promise.all([store.check(), store.check(), store.check()]);
+  await store.check();
+  const other = new Database(path, { readonly: true });
+  expect(other.prepare("SELECT count FROM probe").pluck().get()).toBe(2);
+  other.close();
+  await store[Symbol.asyncDispose]();
+  expect((await faultOf(store.check())).code).toBe("STORE_UNAVAILABLE");
+});

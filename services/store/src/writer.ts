@@ -1,0 +1,213 @@
+/**
+ * The one connection that writes a file, and its group commit: what was asked for in one turn of the event loop is
+ * written in one transaction and answered after COMMIT, so that hundreds of callers share one wait for the disk
+ * (invariant 6: no answer before the record is durable). Each piece of work has a savepoint: one that fails takes back
+ * its own writes and nobody else's.
+ *
+ * After an error of the file or the disk the connection is opened anew at the next use: service resumes without a restart.
+ */
+import { Fault } from "@keyhole/core";
+import type { Database } from "better-sqlite3";
+import { openForWriting, prepareFile, statFile } from "./database-file.ts";
+import type { Log } from "./log.ts";
+import type { Migration } from "./migrations.ts";
+import { asUnavailable, sqliteFamily } from "./sqlite-fault.ts";
+
+/** More work than this waits for the next turn: one transaction must not hold up the event loop for long. */
+const batchSize = 256;
+
+/** More waiting work than this is refused at once: the disk cannot follow, and memory is not the place to queue. */
+const queueLimit = 20_000;
+
+/** Errors after which a connection still is what it was. After any other, a new one is opened. */
+const harmless = new Set(["SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_CONSTRAINT"]);
+
+type Job<Queries> = {
+  readonly work: (queries: Queries) => unknown;
+  readonly resolve: (value: never) => void;
+  readonly reject: (error: unknown) => void;
+};
+type Settled = { readonly value: unknown } | { readonly error: unknown };
+type Live<Queries> = {
+  readonly db: Database;
+  readonly queries: Queries;
+  readonly run: (sql: "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK") => void;
+  /** Runs the work in a savepoint of the open transaction. */
+  readonly inSavepoint: (work: (queries: Queries) => unknown) => unknown;
+};
+
+/** Reads and writes one file. `Queries` is what `prepare` made of the connection: its prepared statements. */
+export type Writer<Queries> = {
+  /** Reads the newest committed state. */
+  read<Answer>(work: (queries: Queries) => Answer): Promise<Answer>;
+  /** Does the work in the next transaction; resolves when that is durable. */
+  write<Answer>(work: (queries: Queries) => Answer): Promise<Answer>;
+  /** Resolves when a row could be read and durably written. */
+  check(): Promise<void>;
+  /** Finishes what was asked for, then closes. */
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Opens the file as its one writer; makes or migrates it first. */
+export function openWriter<Queries>(options: {
+  path: string;
+  migrations: readonly Migration[];
+  log: Log;
+  prepare(db: Database): Queries;
+}): Writer<Queries> {
+  const { path, migrations, log, prepare } = options;
+  prepareFile(path, migrations, log);
+  const identity = fileIdentity(path);
+  let live: Live<Queries> | undefined;
+  let queue: Job<Queries>[] = [];
+  let isScheduled = false;
+  let isClosed = false;
+  let isFailing = false;
+  let checking: Promise<void> | undefined;
+
+  function open(): Live<Queries> {
+    const db = openForWriting(path, migrations);
+    try {
+      const statements = {
+        "BEGIN IMMEDIATE": db.prepare("BEGIN IMMEDIATE"),
+        COMMIT: db.prepare("COMMIT"),
+        ROLLBACK: db.prepare("ROLLBACK"),
+      };
+      const queries = prepare(db);
+      const inSavepoint = db.transaction((work: (queries: Queries) => unknown) => work(queries));
+      return { db, queries, run: (sql) => statements[sql].run(), inSavepoint };
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  function drop(): void {
+    try {
+      live?.db.close();
+    } catch (error) {
+      log.warn({ file: path, err: error }, "store connection did not close cleanly");
+    }
+    live = undefined;
+  }
+
+  function use<Answer>(tried: "read" | "written", work: (connection: Live<Queries>) => Answer): Answer {
+    if (isClosed) throw new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`);
+    if (fileIdentity(path) !== identity) {
+      const remedy = "Stop the service, put the right file in place and start again.";
+      throw new Fault("STORE_UNAVAILABLE", `${path} was removed or replaced while in use. ${remedy}`);
+    }
+    try {
+      live ??= open();
+      return work(live);
+    } catch (error) {
+      const family = sqliteFamily(error);
+      if (family !== undefined && !harmless.has(family)) drop();
+      throw asUnavailable(path, tried, error);
+    }
+  }
+
+  function runBatch(): void {
+    const batch = queue.splice(0, batchSize);
+    let settled: readonly Settled[];
+    try {
+      settled = use("written", (connection) => commit(connection, batch));
+    } catch (error) {
+      // Who waits behind a batch that could not be written would wait for the same file in vain.
+      const everybody = [...batch, ...queue];
+      queue = [];
+      for (const job of everybody) job.reject(error);
+      if (!isFailing) log.error({ file: path, refused: everybody.length, err: error }, "store cannot be written");
+      isFailing = true;
+      return;
+    }
+    if (isFailing) log.info({ file: path }, "store can be written again");
+    isFailing = false;
+    batch.forEach((job, index) => {
+      const outcome = settled[index];
+      if (outcome !== undefined && "value" in outcome) job.resolve(outcome.value as never);
+      else job.reject(asUnavailable(path, "written", outcome?.error));
+    });
+  }
+
+  function runScheduled(): void {
+    isScheduled = false;
+    if (queue.length > 0) runBatch();
+    if (queue.length > 0) schedule();
+  }
+
+  function schedule(): void {
+    if (isScheduled) return;
+    isScheduled = true;
+    setImmediate(runScheduled);
+  }
+
+  function commit(connection: Live<Queries>, batch: readonly Job<Queries>[]): readonly Settled[] {
+    connection.run("BEGIN IMMEDIATE");
+    try {
+      const settled = batch.map((job) => attempt(connection, job));
+      connection.run("COMMIT");
+      return settled;
+    } catch (error) {
+      try {
+        if (connection.db.inTransaction) connection.run("ROLLBACK");
+      } catch {
+        drop(); // closing rolls back
+      }
+      throw error;
+    }
+  }
+
+  const writer: Writer<Queries> = {
+    read: async (work) => use("read", ({ queries }) => work(queries)),
+    write: (work) =>
+      new Promise((resolve, reject) => {
+        if (isClosed) return reject(new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`));
+        if (queue.length >= queueLimit) {
+          return reject(
+            new Fault("STORE_UNAVAILABLE", `${path} cannot be written as fast as asked for. Look at the load and at its disk.`),
+          );
+        }
+        queue.push({ work, resolve, reject });
+        schedule();
+      }),
+    check() {
+      checking ??= (async () => {
+        await writer.read(() => live?.db.prepare("SELECT count FROM probe").get());
+        await writer.write(() => live?.db.prepare("INSERT INTO probe VALUES (1, 1) ON CONFLICT DO UPDATE SET count = count + 1").run());
+      })().finally(() => {
+        checking = undefined;
+      });
+      return checking;
+    },
+    async [Symbol.asyncDispose]() {
+      while (queue.length > 0) runBatch();
+      isClosed = true;
+      try {
+        live?.db.pragma("wal_checkpoint(TRUNCATE)");
+      } catch (error) {
+        log.warn({ file: path, err: error }, "store was closed without a checkpoint; nothing is lost");
+      }
+      drop();
+    },
+  };
+  use("read", () => undefined); // statements are prepared now: a mistake in one is found at start
+  return writer;
+}
+
+/** Runs one piece of work in its own savepoint. Throws what concerns the whole transaction; keeps what concerns this work. */
+function attempt<Queries>(connection: Live<Queries>, job: Job<Queries>): Settled {
+  try {
+    return { value: connection.inSavepoint(job.work) };
+  } catch (error) {
+    const family = sqliteFamily(error);
+    if (family !== undefined && family !== "SQLITE_CONSTRAINT") throw error;
+    if (!connection.db.inTransaction) throw error;
+    return { error };
+  }
+}
+
+function fileIdentity(path: string): string | undefined {
+  const stats = statFile(path);
+  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+}
