@@ -1,0 +1,174 @@
+import { Fault, refusalCodes } from "@keyhole/core";
+import { describe, expect, it } from "vitest";
+import { createAppForTests } from "./app-for-tests.ts";
+import { endpoints } from "./endpoints.ts";
+import { problemSchema } from "./openapi-schemas.ts";
+
+const paths = endpoints.map(({ route }) => route.path.replace("{walletAddress}", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"));
+const allMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "PROPFIND"];
+
+describe("every answer of the token service", () => {
+  it("is open to every origin, not cached, not sniffed and named by a request id, whatever its status", async () => {
+    const { app } = createAppForTests();
+    for (const path of [...paths, "/nothing", "/v1/tunnel/status/nobody"]) {
+      for (const method of [...allMethods, "OPTIONS"]) {
+        const answer = await app.request(path, { method });
+        expect(answer.headers.get("access-control-allow-origin"), `${method} ${path}`).toBe("*");
+        expect(answer.headers.get("access-control-allow-credentials")).toBeNull();
+        expect(answer.headers.get("cache-control")).toBe("no-store");
+        expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+        expect(answer.headers.get("x-request-id")).toMatch(/^request-/);
+        for (const name of ["X-Request-Id", "Retry-After", "RateLimit"]) {
+          expect(answer.headers.get("access-control-expose-headers")).toContain(name);
+        }
+      }
+    }
+  });
+
+  it("13: is a problem document with a code of the catalogue when it is a refusal", async () => {
+    const { app } = createAppForTests();
+    for (const path of [...paths, "/nothing", "/v1/tunnel/status/nobody", "/v1/tunnel/status/", "/v1/tunnel/status/a/b", "//healthz"]) {
+      for (const method of allMethods.filter((name) => name !== "HEAD")) {
+        const answer = await app.request(path, { method });
+        if (answer.ok) continue;
+        expect(answer.headers.get("content-type")).toBe("application/problem+json");
+        const problem = problemSchema.parse(await answer.json());
+        expect(problem.status).toBe(answer.status);
+        expect(problem.requestId).toBe(answer.headers.get("x-request-id"));
+        expect(refusalCodes).toContain(problem.code);
+      }
+    }
+  });
+
+  it("takes the request id that the edge set, and nothing that does not look like one", async () => {
+    const { app } = createAppForTests();
+    const idFor = async (id: string) => (await app.request("/healthz", { headers: { "x-request-id": id } })).headers.get("x-request-id");
+    expect(await idFor("01890b5e-aaaa-7bbb")).toBe("01890b5e-aaaa-7bbb");
+    for (const id of ["short", "x".repeat(65), "has space in it", 'quote"quote"', "under_score_id"])
+      expect(await idFor(id)).toMatch(/^request-/);
+  });
+});
+
+describe("methods and paths", () => {
+  it("a preflight is answered with what the public API takes, known path or not", async () => {
+    const { app } = createAppForTests();
+    for (const path of ["/v1/tunnel/token", "/nothing"]) {
+      const answer = await app.request(path, {
+        method: "OPTIONS",
+        headers: { origin: "https://app.example", "access-control-request-method": "POST" },
+      });
+      expect(answer.status).toBe(204);
+      expect(await answer.text()).toBe("");
+      expect(answer.headers.get("access-control-allow-methods")).toBe("GET, HEAD, POST, OPTIONS");
+      expect(answer.headers.get("access-control-allow-headers")).toBe("content-type, accept, authorization, idempotency-key");
+      expect(Number(answer.headers.get("access-control-max-age"))).toBeGreaterThan(0);
+    }
+  });
+
+  it("a wrong method on a known path is 405 and names the right ones", async () => {
+    const { app } = createAppForTests();
+    const token = await app.request("/v1/tunnel/token");
+    expect([token.status, token.headers.get("allow")]).toEqual([405, "POST, OPTIONS"]);
+    for (const path of paths.filter((path) => path !== "/v1/tunnel/token")) {
+      const answer = await app.request(path, { method: "DELETE" });
+      expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
+    }
+  });
+
+  it("HEAD answers as GET does, without a body", async () => {
+    const { app } = createAppForTests();
+    for (const path of paths.filter((path) => path !== "/v1/tunnel/token")) {
+      const [head, get] = [await app.request(path, { method: "HEAD" }), await app.request(path)];
+      expect([head.status, head.headers.get("content-type")]).toEqual([get.status, get.headers.get("content-type")]);
+      expect(await head.text()).toBe("");
+    }
+  });
+
+  it("no other spelling of a path reaches a route", async () => {
+    const world = createAppForTests();
+    const body = JSON.stringify(await world.sign());
+    for (const path of [
+      "/V1/tunnel/token",
+      "//v1/tunnel/token",
+      "/v1/tunnel%2ftoken",
+      "/v1/tunnel/%74oken",
+      "/v1/tunnel/token/",
+      "/v1//tunnel/token",
+    ]) {
+      const answer = await world.app.request(path, { method: "POST", headers: { "content-type": "application/json" }, body });
+      expect([path, answer.status]).toEqual([path, 404]);
+    }
+    expect(world.store.orders).toEqual([]);
+  });
+});
+
+describe("when something breaks", () => {
+  it("9: the caller gets a code and a request id; the log gets the cause, without anything that looks like a secret", async () => {
+    const secret = `0x${"ab".repeat(65)}`;
+    const world = createAppForTests({
+      mint: () => {
+        throw new TypeError(`cannot sign ${secret}`);
+      },
+    });
+    const answer = await world.post(await world.sign());
+    expect(answer.status).toBe(500);
+    const text = await answer.text();
+    expect(problemSchema.parse(JSON.parse(text)).code).toBe("INTERNAL_ERROR");
+    expect(text).not.toMatch(/cannot sign|app\.ts|at /);
+    const line = world.lines.find(({ level }) => level === "error");
+    expect(line?.fields).toMatchObject({
+      code: "INTERNAL_ERROR",
+      requestId: answer.headers.get("x-request-id"),
+      cause: { name: "TypeError" },
+    });
+    expect(JSON.stringify(world.lines)).not.toContain(secret.slice(0, 40));
+  });
+
+  it("a store that cannot answer is 503 with Retry-After", async () => {
+    const world = createAppForTests();
+    const broken = createAppForTests({
+      store: { ...world.store, orderToken: () => Promise.reject(new Fault("STORE_UNAVAILABLE", "disk full")) },
+    });
+    const answer = await broken.post(await broken.sign());
+    expect(answer.status).toBe(503);
+    expect(answer.headers.get("retry-after")).toBe("5");
+    expect(await answer.json()).toMatchObject({ code: "STORE_UNAVAILABLE", error: "INTERNAL_ERROR" });
+  });
+});
+
+describe("the pages of the service", () => {
+  it("the index points to the document; ca.pem is the CA; healthz asks nobody", async () => {
+    const { app } = createAppForTests({ readiness: () => Promise.reject(new Error("down")) });
+    expect(await (await app.request("/")).text()).toContain("/openapi.json");
+    const ca = await app.request("/v1/tunnel/ca.pem");
+    expect(ca.headers.get("content-type")).toBe("application/x-pem-file");
+    expect(await ca.text()).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
+    expect((await app.request("/healthz")).status).toBe(200);
+  });
+
+  it("readyz and health tell when a part is not ready, and ask it once a second at most", async () => {
+    let asked = 0;
+    let isReady = true;
+    const world = createAppForTests({
+      readiness: async () => {
+        asked += 1;
+        return { store: { ok: true }, frps: isReady ? { ok: true } : { ok: false, detail: "starting" } };
+      },
+    });
+    expect(await (await world.app.request("/readyz")).json()).toEqual({ ready: true, checks: { store: { ok: true }, frps: { ok: true } } });
+    expect(await (await world.app.request("/health")).json()).toEqual({ status: "healthy", service: "keyhole", version: "0.1.0" });
+    expect(asked).toBe(1);
+    isReady = false;
+    world.now = new Date(world.now.getTime() + 1001);
+    const notReady = await world.app.request("/readyz");
+    expect([notReady.status, notReady.headers.get("retry-after")]).toEqual([503, "2"]);
+    expect(await notReady.json()).toMatchObject({ code: "NOT_READY", checks: { frps: { ok: false, detail: "starting" } } });
+    expect(await (await world.app.request("/health")).json()).toMatchObject({ status: "degraded" });
+  });
+
+  it("readiness that cannot be told is not ready", async () => {
+    const { app } = createAppForTests({ readiness: () => Promise.reject(new Error("down")) });
+    expect((await app.request("/readyz")).status).toBe(503);
+    expect((await app.request("/health")).status).toBe(200);
+  });
+});

@@ -1,0 +1,26 @@
+/**
+ * One route as a value: what the OpenAPI document says of it, and how its handler is made. The schemas describe and do
+ * not validate: what a caller sends is judged by total parsers of our own, which say why (tests hold every real answer
+ * against its schema).
+ */
+import type { HttpBindings } from "@hono/node-server";
+import type { RouteConfig } from "@hono/zod-openapi";
+import type { Context, Handler } from "hono";
+import type { ToldRefusal } from "./answer.ts";
+import type { ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
+
+/** `Bindings` are there on a listener, and not when the app is called without a port. */
+export type TokenEnv = { readonly Bindings: Partial<HttpBindings>; readonly Variables: { requestId: string } };
+
+/** What a handler gets beside the app's own capabilities. */
+export type EndpointDeps = TokenAppDeps & {
+  /** Answers a refusal, with a line in the log. */
+  readonly refuse: (c: Context<TokenEnv>, refusal: ToldRefusal) => Response;
+  /** `/openapi.json`, rendered once. */
+  readonly openApi: string;
+  /** All checks of readiness, asked at most once a second however many ask us. Never throws. */
+  readonly readChecks: () => Promise<ReadinessChecks>;
+};
+
+/** A route and how it is answered. */
+export type Endpoint = { readonly route: RouteConfig; readonly create: (deps: EndpointDeps) => Handler<TokenEnv> };

@@ -1,0 +1,40 @@
+/**
+ * The OpenAPI 3.1 document of the public API, from the routes themselves. `services/token/openapi.json` is the committed
+ * copy; a test compares them.
+ */
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { endpoints } from "./endpoints.ts";
+
+const about = (productName: string) => `A wallet's address is a hostname; whoever proves the key holds the host.
+
+Sign this text with the wallet (EIP-191 \`personal_sign\`), with the address exactly as you will send it and the time in Unix seconds:
+
+    Sign this message to authorize tunnel access for your ${productName}.
+
+    Wallet: <walletAddress>
+    Timestamp: <timestamp>
+
+Send the three to \`POST /v1/tunnel/token\`. With \`Accept: application/toml\` the answer is a whole \`frpc.toml\` for stock frpc.
+
+Every refusal is an RFC 9457 problem document with a stable \`code\`, what is wrong and what to do. CORS is open to every origin, without credentials; nothing may be cached.`;
+
+/** Renders the document as JSON text with a final newline. `productName` is the word in the signed message. */
+export function renderOpenApi(options: { readonly productName?: string } = {}): string {
+  const app = new OpenAPIHono();
+  for (const { route } of endpoints) app.openAPIRegistry.registerPath(route);
+  const document = app.getOpenAPI31Document({
+    openapi: "3.1.0",
+    info: {
+      title: "Keyhole tunnel tokens",
+      version: "1.0.0",
+      description: about(options.productName ?? "Vana Personal Server"),
+      license: { name: "Apache-2.0", url: "https://www.apache.org/licenses/LICENSE-2.0" },
+    },
+    servers: [{ url: "/" }],
+    tags: [
+      { name: "tunnel", description: "What clients and builders use" },
+      { name: "service", description: "What operators and monitors use" },
+    ],
+  });
+  return `${JSON.stringify(document, null, 2)}\n`;
+}

@@ -1,0 +1,19 @@
+/** `GET /v1/tunnel/ca.pem`: the CA that frpc must trust, as a file. */
+import { renderAnswer, toResponse } from "../answer.ts";
+import type { Endpoint } from "../endpoint.ts";
+import { describeRefusals } from "../openapi-schemas.ts";
+
+export const caPemEndpoint: Endpoint = {
+  route: {
+    method: "get",
+    path: "/v1/tunnel/ca.pem",
+    operationId: "getTunnelCa",
+    tags: ["tunnel"],
+    summary: "Get the CA that frpc must trust",
+    responses: {
+      200: { description: "PEM.", content: { "application/x-pem-file": { schema: { type: "string" } } } },
+      ...describeRefusals([]),
+    },
+  },
+  create: (deps) => (c) => toResponse(renderAnswer(c.get("requestId"), { type: "application/x-pem-file", body: deps.caPem() })),
+};

@@ -1,0 +1,144 @@
+/**
+ * The listener of the token service: Node's HTTP server with deadlines, in front of the app. It is reached through the
+ * edge, and trusts nothing for that: what is not a well-formed request gets a problem document as everything else does,
+ * and one that is slow is ended. Keep-alive is longer than the edge's own, so that the edge never writes into a
+ * connection that is just being closed.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Duplex } from "node:stream";
+import { getRequestListener, RequestError } from "@hono/node-server";
+import { Fault } from "@keyhole/core";
+import { renderRefusal, toResponse } from "./answer.ts";
+import { describeCause } from "./cause-description.ts";
+import { codeOfClientError, findRequestFlaw, sendRefusal, writeRefusal } from "./raw-answer.ts";
+import type { Log } from "./token-app-deps.ts";
+
+/** What is served, and where. */
+export type TokenServiceOptions = {
+  /** The app of `createTokenApp`. */
+  readonly app: { fetch(request: Request, env: object): Response | Promise<Response> };
+  readonly host: string;
+  /** 0 = a free one. */
+  readonly port: number;
+  /** For answers to what never reaches the app. */
+  newRequestId(): string;
+  readonly log: Log;
+  /** For tests; production uses the defaults: headers 10 s, whole request 15 s, idle 95 s, in-flight at stop 1 s. */
+  readonly deadlines?: {
+    readonly headersMs?: number;
+    readonly requestMs?: number;
+    readonly keepAliveMs?: number;
+    readonly stopMs?: number;
+  };
+};
+
+/** A running listener. */
+export type TokenService = {
+  readonly url: string;
+  readonly port: number;
+  /** Takes nothing new, gives requests in flight one second, closes everything. One promise for all callers. */
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Starts to listen. Throws `Fault("PORT_BUSY")` naming the address when somebody else listens there. */
+export async function startTokenService(options: TokenServiceOptions): Promise<TokenService> {
+  const { app, host, log, newRequestId, deadlines } = options;
+  const answer = getRequestListener((request, env) => app.fetch(request, env), {
+    // One process may hold the edge as well: its fetch must stay what Node made it.
+    overrideGlobalObjects: false,
+    // For HTTP/1.0 without Host, as health checks of load balancers send it.
+    hostname: "localhost",
+    // A Host or target that is no URL throws before the app is asked. Nothing else gets past the app's own error hook.
+    errorHandler: (error) => {
+      const requestId = newRequestId();
+      const code = error instanceof RequestError ? "REQUEST_MALFORMED" : "INTERNAL_ERROR";
+      if (code === "INTERNAL_ERROR") log.error({ code, requestId, cause: describeCause(error) }, "request failed");
+      return toResponse(renderRefusal({ code }, requestId));
+    },
+  });
+  const inFlight = new Map<Duplex, { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse }>();
+  const refused = new WeakSet<Duplex>();
+  const serve = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    const { socket } = incoming;
+    const request = { incoming, outgoing };
+    inFlight.set(socket, request);
+    outgoing.once("close", () => {
+      if (inFlight.get(socket) === request) inFlight.delete(socket);
+    });
+    const flaw = findRequestFlaw(incoming);
+    if (flaw === undefined) return void answer(incoming, outgoing);
+    log.debug({ code: flaw }, "request refused");
+    sendRefusal(outgoing, flaw, newRequestId());
+  };
+  const refuseSocket = (error: Error, socket: Duplex) => {
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    const request = inFlight.get(socket);
+    // Rubbish behind a whole request: that one's answer goes first, and is the last.
+    if (request?.incoming.complete === true && socket.writable) return void request.outgoing.once("close", () => socket.destroy());
+    if (!socket.writable || request?.outgoing.headersSent === true || isGone(error)) return void socket.destroy();
+    const code = codeOfClientError(error);
+    log.debug({ code }, "request refused");
+    writeRefusal(socket, code, newRequestId());
+  };
+  const server = createServer(
+    {
+      headersTimeout: deadlines?.headersMs ?? 10_000,
+      requestTimeout: deadlines?.requestMs ?? 15_000,
+      keepAliveTimeout: deadlines?.keepAliveMs ?? 95_000,
+      // Deadlines are only looked at this often; Node's own default is 30 s.
+      connectionsCheckingInterval: Math.min(1000, deadlines?.headersMs ?? 1000),
+      // Ours to refuse: Node's answer has no body.
+      requireHostHeader: false,
+    },
+    serve,
+  );
+  server.on("clientError", refuseSocket);
+  server.on("checkExpectation", serve);
+  server.on("connect", (_incoming, socket: Duplex) => writeRefusal(socket, "REQUEST_MALFORMED", newRequestId()));
+  const port = await listen(server, host, options.port);
+  server.on("error", (error) => log.error({ cause: describeCause(error) }, "listener failed"));
+  let stopping: Promise<void> | undefined;
+  const stop = () => {
+    stopping ??= close(server, inFlight, deadlines?.stopMs ?? 1000);
+    return stopping;
+  };
+  return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, port, stop, [Symbol.asyncDispose]: stop };
+}
+
+const isGone = (error: Error & { readonly code?: string }) => error.code === "ECONNRESET" || error.code === "EPIPE";
+
+function listen(server: Server, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const onError = (error: Error & { readonly code?: string }) => {
+      const isBusy = error.code === "EADDRINUSE";
+      const advice = "stop what listens there, or set [token] listen to another port";
+      reject(isBusy ? new Fault("PORT_BUSY", `${host}:${port} is in use: ${advice}.`, { cause: error }) : error);
+    };
+    server.once("error", onError);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off("error", onError);
+      resolve((server.address() as AddressInfo).port);
+    });
+  });
+}
+
+async function close(server: Server, inFlight: ReadonlyMap<Duplex, { readonly outgoing: ServerResponse }>, stopMs: number): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const pending = [...inFlight.values()].map(
+    ({ outgoing }) =>
+      new Promise<void>((resolve) => {
+        outgoing.shouldKeepAlive = false;
+        if (outgoing.writableFinished || outgoing.destroyed) resolve();
+        else outgoing.once("close", () => resolve());
+      }),
+  );
+  const deadline = Promise.withResolvers<void>();
+  const timer = setTimeout(() => deadline.resolve(), stopMs);
+  await Promise.race([Promise.all(pending), deadline.promise]);
+  clearTimeout(timer);
+  server.closeAllConnections();
+  await closed;
+}

@@ -1,0 +1,310 @@
+/**
+ * The token service's real listener against hostile bytes: malformed HTTP, slow and oversized bodies, odd paths and
+ * headers. What is held up: no crash, no hang, no 500, and every refusal is a problem document with a code of the
+ * catalogue (invariant 13).
+ */
+import { connect } from "node:net";
+import { printTunnelMessage, refusalCodes, type TokenRecord, verifyProof } from "@keyhole/core";
+import { createTokenApp, startTokenService, type TokenAppDeps, type TokenServiceOptions } from "@keyhole/token";
+import fc from "fast-check";
+import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const productName = "Vana Personal Server";
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+const wallet = privateKeyToAccount(generatePrivateKey());
+
+async function startService(over: Partial<TokenAppDeps> = {}, deadlines: TokenServiceOptions["deadlines"] = {}, port = 0) {
+  const spent = new Set<string>();
+  const faults: object[] = [];
+  let requests = 0;
+  const newRequestId = () => `request-${requests++}`;
+  const log = { ...silent, error: (fields: object) => void faults.push(fields) };
+  const app = createTokenApp({
+    verifyProof: (order) => verifyProof(order, { productName }),
+    store: {
+      findToken: async () => undefined,
+      newestToken: async () => undefined,
+      notBefore: async () => undefined,
+      orderToken: async ({ proofKey, now, label, kind, ttlSeconds }) => {
+        if (spent.has(proofKey)) return { outcome: "proof-already-used" };
+        spent.add(proofKey);
+        const token: TokenRecord = { label, kind, issuedAt: now, expiresAt: new Date(now.getTime() + ttlSeconds * 1000) };
+        return { outcome: "recorded", token };
+      },
+      check: async () => {},
+      [Symbol.asyncDispose]: async () => {},
+    },
+    mint: () => "frp_test",
+    readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: new Date(), stale: false }),
+    readiness: async () => ({ store: { ok: true } }),
+    renderClientConfig: () => "",
+    caPem: () => "PEM",
+    now: () => new Date(),
+    newRequestId,
+    log,
+    settings: {
+      productName,
+      ttlSeconds: 3600,
+      timestampWindowSeconds: 300,
+      tunnelUrl: (label) => `http://${label}.tunnel.localhost:7080`,
+      serverAddr: "127.0.0.1",
+      serverPort: 7000,
+      serverName: "control.tunnel.localhost",
+      version: "0.0.0",
+      bodyTimeoutMs: 150,
+    },
+    ...over,
+  });
+  const service = await startTokenService({ app, host: "127.0.0.1", port, newRequestId, log, deadlines });
+  return Object.assign(service, { faults });
+}
+
+type Service = Awaited<ReturnType<typeof startService>>;
+let service: Service;
+beforeAll(async () => {
+  service = await startService({}, { headersMs: 300, requestMs: 600 });
+});
+afterAll(async () => {
+  await service.stop();
+  expect(service.faults).toEqual([]);
+});
+
+/** Writes bytes to the listener and reads until it closes the connection. `half` closes our side at once. */
+function exchange(port: number, bytes: Buffer | string, half = false): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
+    const chunks: Buffer[] = [];
+    const timer = setTimeout(() => {
+      socket.destroy();
+      reject(new Error(`no end after 5 s of ${JSON.stringify(bytes.toString("latin1").slice(0, 200))}: ${Buffer.concat(chunks)}`));
+    }, 5000);
+    const finish = () => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(Buffer.concat(chunks).toString("latin1"));
+    };
+    socket.on("data", (chunk) => chunks.push(chunk));
+    socket.on("end", finish).on("error", finish).on("close", finish);
+    if (half) socket.end(bytes);
+    else socket.write(bytes);
+  });
+}
+
+/** Parses the first answer of a connection and holds it against the rule for refusals. */
+function judge(text: string): { status: number; code: string | undefined; headers: string } {
+  const [headers = "", body = ""] = text.split("\r\n\r\n", 2);
+  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(headers)?.[1]);
+  if (status >= 200 && status < 300) return { status, code: undefined, headers };
+  expect(headers, text).toMatch(/^content-type: application\/problem\+json$/im);
+  expect(headers).toMatch(/^access-control-allow-origin: \*$/im);
+  expect(headers).toMatch(/^x-request-id: [A-Za-z0-9-]{8,64}$/im);
+  const problem = JSON.parse(/^transfer-encoding: chunked$/im.test(headers) ? (body.split("\r\n")[1] ?? "") : body);
+  expect(refusalCodes).toContain(problem.code);
+  expect(problem.status).toBe(status);
+  return { status, code: problem.code, headers };
+}
+
+const request = (line: string, headers: readonly string[] = [], body = "") =>
+  `${line} HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n${headers.map((header) => `${header}\r\n`).join("")}\r\n${body}`;
+const post = (headers: readonly string[], body = "") => request("POST /v1/tunnel/token", headers, body);
+const json = "Content-Type: application/json";
+const chunked = (size: number) => `${size.toString(16)}\r\n${"[".repeat(size)}\r\n0\r\n\r\n`;
+
+describe("hostile HTTP at the token service", () => {
+  it.each([
+    ["rubbish", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    ["an unknown version", "GET / HTTP/9.9\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    [
+      "Content-Length and Transfer-Encoding",
+      post([json, "Content-Length: 5", "Transfer-Encoding: chunked"], "0\r\n\r\n"),
+      400,
+      "REQUEST_MALFORMED",
+    ],
+    ["two Content-Lengths", post([json, "Content-Length: 2", "Content-Length: 3"], "{}"), 400, "REQUEST_MALFORMED"],
+    ["a folded header", request("GET /healthz", ["X-A: b", " c"]), 400, "REQUEST_MALFORMED"],
+    ["a NUL in a header", request("GET /healthz", ["X-A: \0"]), 400, "REQUEST_MALFORMED"],
+    ["17 KB of headers", request("GET /healthz", [`X-A: ${"a".repeat(17_000)}`]), 431, "HEADERS_TOO_LARGE"],
+    ["a chunk that is none", post([json, "Transfer-Encoding: chunked"], "zz\r\n{}\r\n0\r\n\r\n"), 400, "REQUEST_MALFORMED"],
+    ["no Host", "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    ["two Hosts", request("GET /healthz", ["Host: y.localhost"]), 400, "REQUEST_MALFORMED"],
+    ["a Host that is none", "GET /healthz HTTP/1.1\r\nHost: a b/c?d\r\nConnection: close\r\n\r\n", 400, "REQUEST_MALFORMED"],
+    ["an address too long as Host", "GET /healthz?a HTTP/1.1\r\nHost: 1.2.3.4.5\r\nConnection: close\r\n\r\n", 200, undefined],
+    ["HTTP/1.0 without Host", "GET /healthz HTTP/1.0\r\n\r\n", 200, undefined],
+    ["absolute form", request("GET http://x.localhost/healthz"), 400, "REQUEST_MALFORMED"],
+    ["asterisk form", request("OPTIONS *"), 400, "REQUEST_MALFORMED"],
+    ["CONNECT", request("CONNECT x.localhost:443"), 400, "REQUEST_MALFORMED"],
+    ["TRACE", request("TRACE /healthz"), 405, "METHOD_NOT_ALLOWED"],
+    ["dot segments", request("POST /v1/tunnel/x/../token", [json]), 400, "REQUEST_MALFORMED"],
+    ["encoded dot segments", request("POST /v1/tunnel/x/%2E%2e/token", [json]), 400, "REQUEST_MALFORMED"],
+    ["a backslash", request("POST /v1\\tunnel\\token", [json]), 400, "REQUEST_MALFORMED"],
+    ["another spelling", request("POST /v1/tunnel/%74oken", [json]), 404, "NOT_FOUND"],
+    ["a status path of dots", request("GET /v1/tunnel/status/%2e%2e%2f"), 400, "WALLET_MALFORMED"],
+    ["an expectation nobody knows", request("GET /healthz", ["Expect: miracles"]), 200, undefined],
+    ["an upgrade nobody asked for", request("GET /healthz", ["Upgrade: websocket"]), 200, undefined],
+    ["an empty body", post([json, "Content-Length: 0"]), 400, "BODY_NOT_JSON"],
+    ["a length of 1 GB", post([json, "Content-Length: 1000000000"], "{"), 413, "BODY_TOO_LARGE"],
+    ["16 385 bytes in one chunk", post([json, "Transfer-Encoding: chunked"], chunked(16_385)), 413, "BODY_TOO_LARGE"],
+    ["100 000 nested lists", post([json, "Transfer-Encoding: chunked"], chunked(100_000)), 413, "BODY_TOO_LARGE"],
+    ["16 384 nested lists", post([json, "Content-Length: 16384"], "[".repeat(16_384)), 400, "BODY_NOT_JSON"],
+    ["a packed body", post([json, "Content-Encoding: gzip", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
+    ["text/plain", post(["Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
+    ["two content types", post([json, "Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
+    ["a body that does not come", post([json, "Content-Length: 2"], "{"), 408, "BODY_TIMEOUT"],
+    ["headers that do not end", "GET /healthz HTTP/1.1\r\nHost: x\r\n", 408, "REQUEST_TIMEOUT"],
+  ])("%s", async (_, bytes, status, code) => {
+    expect(judge(await exchange(service.port, Buffer.from(bytes, "latin1")))).toMatchObject({ status, code });
+  });
+
+  it("an answer that was earned comes before the end that rubbish behind it brings", async () => {
+    const timestamp = Math.floor(Date.now() / 1000);
+    const signature = await wallet.signMessage({ message: printTunnelMessage({ walletAddress: wallet.address, timestamp }, productName) });
+    const body = JSON.stringify({ walletAddress: wallet.address, timestamp, signature });
+    const good = `POST /v1/tunnel/token HTTP/1.1\r\nHost: x\r\n${json}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    const text = await exchange(service.port, `${good}\x00\x01 rubbish\r\n\r\n`);
+    expect(judge(text).status).toBe(200);
+    expect(text.match(/HTTP\/1\.1 /g)).toHaveLength(1);
+  });
+
+  it("a caller that goes away in the middle of its body costs nothing and breaks nothing", async () => {
+    await exchange(service.port, post([json, "Content-Length: 100"], '{"walletAddress":'), true);
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+  });
+});
+
+describe("anything at all at the token service", () => {
+  const send = async (bytes: Buffer | string) => {
+    const verdict = judge(await exchange(service.port, bytes));
+    expect(verdict.status).toBeLessThan(500);
+    return verdict;
+  };
+  const framed = (body: Buffer) => Buffer.concat([Buffer.from(post([json, `Content-Length: ${body.length}`])), body]);
+  const field = fc.oneof(fc.jsonValue(), fc.constantFrom(wallet.address, Math.floor(Date.now() / 1000), `0x${"1".repeat(130)}`));
+
+  it("13: every JSON body gets its own 4xx", async () => {
+    const order = fc.record({ walletAddress: field, timestamp: field, signature: field }, { requiredKeys: [] });
+    await fc.assert(
+      fc.asyncProperty(fc.oneof(fc.jsonValue(), order), async (body) => {
+        expect((await send(framed(Buffer.from(JSON.stringify(body))))).status).toBe(400);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it("13: every run of bytes as a body gets its own 4xx", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 200 }), async (body) => {
+        expect((await send(framed(Buffer.from(body)))).status).toBe(400);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it("13: every path and query gets an answer", async () => {
+    const target = fc.string({ unit: fc.integer({ min: 0x21, max: 0xff }).map((byte) => String.fromCharCode(byte)), maxLength: 40 });
+    const prefix = fc.constantFrom("/", "/v1/tunnel/status/", "/v1/tunnel/token", "/v1/tunnel/token?", "/healthz", "");
+    await fc.assert(
+      fc.asyncProperty(fc.constantFrom("GET", "POST", "OPTIONS", "PUT"), prefix, target, async (method, start, rest) => {
+        await send(Buffer.from(request(`${method} ${start}${rest}`, ["Content-Length: 0"]), "latin1"));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("13: every header gets an answer", async () => {
+    const name = fc.constantFrom(
+      "Accept",
+      "Content-Type",
+      "Content-Length",
+      "Transfer-Encoding",
+      "Expect",
+      "X-Request-Id",
+      "Upgrade",
+      "Host",
+      "Origin",
+      "X",
+    );
+    const value = fc.oneof(
+      fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)), maxLength: 60 }),
+      fc.constantFrom("application/json", "application/toml;q=0.5,*/*", "0", "2", "chunked", "100-continue", "__proto__"),
+    );
+    const headers = fc.array(fc.tuple(name, value), { maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(headers, async (pairs) => {
+        const text = await exchange(service.port, Buffer.from(post(pairs.map(([key, text]) => `${key}: ${text}`)), "latin1"));
+        const verdict = judge(text.replace(/^HTTP\/1\.1 100 Continue\r\n\r\n/, ""));
+        expect(verdict.status).toBeLessThan(500);
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it("no run of bytes crashes or hangs the listener", async () => {
+    const part = fc.constantFrom(
+      "GET ",
+      "POST ",
+      "/ ",
+      "HTTP/1.1\r\n",
+      "\r\n",
+      "Host: x\r\n",
+      "Content-Length: 3\r\n",
+      "Transfer-Encoding: chunked\r\n",
+      "\0",
+    );
+    const bytes = fc.array(
+      fc.oneof(
+        part.map((text) => Buffer.from(text)),
+        fc.uint8Array({ maxLength: 20 }).map((raw) => Buffer.from(raw)),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(bytes, async (parts) => {
+        await exchange(service.port, Buffer.concat(parts), true);
+      }),
+      { numRuns: 200 },
+    );
+    expect((await fetch(`${service.url}/healthz`)).status).toBe(200);
+  });
+});
+
+describe("the life of the listener", () => {
+  it("a busy port is a fault that names it", async () => {
+    await expect(startService({}, {}, service.port)).rejects.toMatchObject({
+      code: "PORT_BUSY",
+      message: expect.stringContaining(`127.0.0.1:${service.port}`),
+    });
+  });
+
+  it("stop closes idle connections, lets what is in flight finish, and is one for all callers", async () => {
+    const release = Promise.withResolvers<void>();
+    const asked = Promise.withResolvers<void>();
+    const own = await startService({
+      readiness: async () => {
+        asked.resolve();
+        await release.promise;
+        return {};
+      },
+    });
+    await (await fetch(`${own.url}/healthz`)).text();
+    const answer = fetch(`${own.url}/readyz`);
+    await asked.promise;
+    const stopped = Promise.all([own.stop(), own.stop()]);
+    release.resolve();
+    expect((await answer).status).toBe(200);
+    await stopped;
+    await expect(fetch(`${own.url}/healthz`)).rejects.toThrow();
+  });
+
+  it("stop does not wait longer than it says for an answer that does not come", async () => {
+    const asked = Promise.withResolvers<void>();
+    const readiness = () => {
+      asked.resolve();
+      return new Promise<never>(() => {});
+    };
+    const own = await startService({ readiness }, { stopMs: 50 });
+    const answer = fetch(`${own.url}/readyz`).catch(() => "cut");
+    await asked.promise;
+    await own.stop();
+    expect(await answer).toBe("cut");
+  });
+});
