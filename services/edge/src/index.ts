@@ -1,1 +1,9 @@
-export {};
+/**
+ * The front door: the Node edge that runs (`startNodeEdge`), and the door through which the plugin changes a running edge
+ * (`createDoor`). HAProxy's half and the wss bridge will stand beside them.
+ */
+export { createDoor } from "./door.ts";
+export type { EdgeRuntime } from "./edge-runtime.ts";
+export type { OutcomeClass } from "./edge-stats.ts";
+export type { Log } from "./log.ts";
+export { type EdgeStats, type NodeEdge, type NodeEdgeOptions, startNodeEdge } from "./node-edge.ts";

@@ -1,0 +1,160 @@
+/**
+ * The one adapter between the plugin and a running edge (DESIGN.md §1), and the only writer of the map files. File first,
+ * then runtime: at most the file is newer, never older, than what a restarted edge needs. Taking away comes first, though:
+ * a label that leaves or is blocked is gone from the runtime even when the disk is full or slow, and only the block's
+ * acknowledgement waits for the disk. Logins go on with a full disk too, so `put` does not fail for it.
+ */
+import { type Door, Fault, type Label, type LiveEntry } from "@keyhole/core";
+import type { EdgeRuntime } from "./edge-runtime.ts";
+import type { Log } from "./log.ts";
+import { lastSeenLimit, mapNames, readMapFiles, renderMap } from "./map-files.ts";
+import { type CommitResult, createMapWriter } from "./map-writer.ts";
+
+/** So long a removal waits for its file before the runtime is changed anyway. */
+const patienceMs = 200;
+
+/** Makes the door to a running edge. Has no effect until it is used; `log` gets what the disk refused. */
+export function createDoor(options: {
+  readonly mapsDir: string;
+  readonly runtime: EdgeRuntime;
+  readonly now: () => Date;
+  readonly log?: Log;
+}): Door {
+  const { mapsDir, runtime, now, log } = options;
+  /** What the files say, or will say after the commit under way. An entry's identity tells whether a later call overtook it. */
+  let live = new Map<Label, LiveEntry>();
+  let lastSeen = new Map<Label, Date>();
+  let blocked = new Map<Label, string>();
+  const writer = createMapWriter(mapsDir, [
+    // Blocks first: of all files they matter most when the disk has room for one more.
+    { name: mapNames.blocked, isFlushed: true, render: () => renderMap(blocked) },
+    { name: mapNames.live, isFlushed: false, render: () => renderMap(timesOfLive(live)) },
+    { name: mapNames.lastSeen, isFlushed: false, render: () => renderMap(times(lastSeen)) },
+  ]);
+
+  let isLoaded = false;
+  let loading: Promise<Error | undefined> | undefined;
+  /** The files are what a former door left; a change is made to them, not instead of them. Tells why that is impossible. */
+  const load = async (): Promise<Error | undefined> => {
+    if (isLoaded) return undefined;
+    loading ??= readMapFiles(mapsDir, log).then(
+      (content) => {
+        if (isLoaded) return undefined;
+        isLoaded = true;
+        live = new Map([...content.live].map(([label, since]) => [label, { label, since }]));
+        lastSeen = new Map(content.lastSeen);
+        blocked = new Map(content.blocked);
+        return undefined;
+      },
+      (error: Error) => {
+        loading = undefined;
+        return error;
+      },
+    );
+    return loading;
+  };
+  /** Writes the files. `load` must have said yes, or the write would wipe what could not be read. */
+  const commit = async (names: readonly string[], unreadable: Error | undefined): Promise<CommitResult> => {
+    const failed = unreadable === undefined ? await writer.commit(names) : new Map(names.map((name) => [name, unreadable]));
+    for (const [file, error] of failed) {
+      log?.error({ file, reason: error.message }, "a map file could not be written; a restarted edge would not know the last changes");
+    }
+    return failed;
+  };
+  const see = (label: Label, date: Date): void => {
+    // Deleted first: the map's order is the order of leaving, and the oldest is forgotten.
+    lastSeen.delete(label);
+    lastSeen.set(label, date);
+    for (const oldest of lastSeen.keys()) {
+      if (lastSeen.size <= lastSeenLimit) break;
+      lastSeen.delete(oldest);
+    }
+  };
+  const expectDurable = (failed: CommitResult, what: string): void => {
+    const cause = failed.get(mapNames.blocked);
+    if (cause === undefined) return;
+    throw new Fault(
+      "STATE_UNWRITABLE",
+      `${what} is not durable: ${mapNames.blocked} in ${mapsDir} cannot be written (${cause.message}). Free or mend the disk and repeat the command.`,
+      { cause },
+    );
+  };
+
+  return {
+    async put(entry) {
+      const unreadable = await load();
+      live.set(entry.label, entry);
+      await commit([mapNames.live], unreadable);
+      // Taken away again while the file was written: the later call has the last word.
+      if (live.get(entry.label) === entry) await runtime.put(entry);
+    },
+    async delete(label, leave) {
+      const unreadable = await load();
+      live.delete(label);
+      see(label, leave.lastSeen);
+      const committed = commit([mapNames.live, mapNames.lastSeen], unreadable);
+      await settledWithin(committed, patienceMs);
+      if (!live.has(label)) await runtime.delete(label, leave);
+      await committed;
+    },
+    async replaceAll(state) {
+      // What the files held before does not matter any more, readable or not.
+      isLoaded = true;
+      live = new Map(state.live.map((entry) => [entry.label, entry]));
+      lastSeen = newest(state.lastSeen);
+      const since = now().toISOString();
+      const former = blocked;
+      blocked = new Map([...state.blocked].map((label) => [label, former.get(label) ?? since]));
+      const committed = commit([mapNames.blocked, mapNames.live, mapNames.lastSeen], undefined);
+      await settledWithin(committed, patienceMs);
+      // As it is now: calls that came meanwhile are in it, and their own turn at the runtime comes after this one.
+      await runtime.replaceAll({ live: [...live.values()], lastSeen, blocked: new Set(blocked.keys()) });
+      expectDurable(await committed, "The list of blocked addresses");
+    },
+    handOver: (label) => runtime.handOver(label),
+    async block(label) {
+      const unreadable = await load();
+      blocked.set(label, now().toISOString());
+      const committed = commit([mapNames.blocked], unreadable);
+      await settledWithin(committed, patienceMs);
+      if (blocked.has(label)) await runtime.block(label);
+      expectDurable(await committed, "The block");
+    },
+    async unblock(label) {
+      const unreadable = await load();
+      const former = blocked.get(label);
+      blocked.delete(label);
+      const failed = await commit([mapNames.blocked], unreadable);
+      // The file still says blocked; so do we.
+      if (failed.has(mapNames.blocked) && former !== undefined && !blocked.has(label)) blocked.set(label, former);
+      expectDurable(failed, "The unblocking");
+      if (!blocked.has(label)) await runtime.unblock(label);
+    },
+    cut: (clientAddress) => runtime.cut(clientAddress),
+    sourceOf: (clientAddress) => runtime.sourceOf(clientAddress),
+  };
+}
+
+/** Waits for a promise, but not longer; says nothing about how it went. */
+function settledWithin(promise: Promise<unknown>, waitMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, waitMs);
+    const done = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    promise.then(done, done);
+  });
+}
+
+function newest(lastSeen: ReadonlyMap<Label, Date>): Map<Label, Date> {
+  return new Map([...lastSeen].sort(([, a], [, b]) => a.getTime() - b.getTime()).slice(-lastSeenLimit));
+}
+
+function* times(dates: ReadonlyMap<Label, Date>): Iterable<readonly [Label, string]> {
+  for (const [label, date] of dates) yield [label, date.toISOString()];
+}
+
+function* timesOfLive(live: ReadonlyMap<Label, LiveEntry>): Iterable<readonly [Label, string]> {
+  for (const { label, since } of live.values()) yield [label, since.toISOString()];
+}

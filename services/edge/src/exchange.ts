@@ -1,0 +1,56 @@
+/**
+ * One visitor's request while it is with us: what the rules need to know about it, and whether its visitor is still there.
+ * The one question that matters for a second attempt is answered here: may it be sent again?
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Waiting } from "./label-states.ts";
+
+export class Exchange implements Waiting {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly requestId: string;
+  /** The visitor's address. */
+  readonly source: string;
+  readonly hasBody: boolean;
+  /** The visitor waits for `100 Continue` before it sends the body. */
+  awaitsContinue: boolean;
+  /** Some of the body has been taken from the visitor: it cannot be sent a second time. */
+  isBodyTaken = false;
+  isGone = false;
+  whenGone: (() => void) | undefined = undefined;
+
+  constructor(parts: {
+    readonly req: IncomingMessage;
+    readonly res: ServerResponse;
+    readonly requestId: string;
+    readonly source: string;
+    readonly hasBody: boolean;
+    readonly awaitsContinue: boolean;
+  }) {
+    this.req = parts.req;
+    this.res = parts.res;
+    this.requestId = parts.requestId;
+    this.source = parts.source;
+    this.hasBody = parts.hasBody;
+    this.awaitsContinue = parts.awaitsContinue;
+  }
+
+  /** The visitor left before its answer was complete. */
+  leave(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    const told = this.whenGone;
+    this.whenGone = undefined;
+    told?.();
+  }
+
+  /**
+   * May be sent again although an app may have seen it: a GET, HEAD or OPTIONS without a body changes nothing, and a
+   * request whose body is still with us cannot have been acted upon (undici sends the head with the first byte of the
+   * body). A POST or DELETE without a body is whole once its head is sent, so it is not repeated.
+   */
+  get isRepeatable(): boolean {
+    if (this.hasBody) return !this.isBodyTaken;
+    return this.req.method === "GET" || this.req.method === "HEAD" || this.req.method === "OPTIONS";
+  }
+}

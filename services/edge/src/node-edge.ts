@@ -1,0 +1,171 @@
+/**
+ * The embedded door: visitors' port and control port in one Node process (DESIGN.md §1). It reads the map files once, at
+ * its start, so that it answers honestly with nothing else of ours alive; after that the door changes it in memory.
+ */
+import type { Label } from "@keyhole/core";
+import { startControlListener } from "./control-listener.ts";
+import type { EdgeRuntime } from "./edge-runtime.ts";
+import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
+import { createHoldRoom } from "./hold-room.ts";
+import { createLabelStates } from "./label-states.ts";
+import type { Log } from "./log.ts";
+import { readMapFiles } from "./map-files.ts";
+import { createUpstream } from "./upstream.ts";
+import { startVisitorsListener } from "./visitors-listener.ts";
+
+/** Held requests: overall, and for one label. */
+export const holdLimits = { overall: 1000, perLabel: 100 } as const;
+/** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */
+const beyondAppTimeoutMs = 5000;
+const stopGraceMs = 1000;
+
+/** Where the Node edge listens, whom it serves, and what it needs of the world. */
+export type NodeEdgeOptions = {
+  /** Lower-case name; labels live directly below it. */
+  readonly domain: string;
+  readonly controlHost?: string;
+  /** The scheme visitors use, told to apps as `X-Forwarded-Proto`. */
+  readonly publicScheme: "http" | "https";
+  readonly mapsDir: string;
+  /** The response header that frps puts on genuine answers. */
+  readonly marker: string;
+  readonly appTimeoutSeconds: number;
+  /** HTTPS when both files are set, plain HTTP otherwise. */
+  readonly visitors: { readonly host: string; readonly port: number; readonly certFile?: string; readonly keyFile?: string };
+  readonly control: { readonly host: string; readonly port: number; readonly certFile: string; readonly keyFile: string };
+  readonly frps: { readonly host: string; readonly bindPort: number; readonly vhostPort: number };
+  readonly tokenService: { readonly host: string; readonly port: number };
+  readonly now: () => Date;
+  readonly newRequestId: () => string;
+  readonly log: Log;
+};
+
+/** Figures for a metrics page. Totals only rise. */
+export type EdgeStats = {
+  readonly openVisitorConnections: number;
+  readonly controlConnections: number;
+  readonly held: number;
+  readonly liveLabels: number;
+  readonly requestsTotal: Readonly<Record<OutcomeClass, number>>;
+  readonly bytesInTotal: number;
+  readonly bytesOutTotal: number;
+  readonly controlBytesInTotal: number;
+  readonly controlBytesOutTotal: number;
+};
+
+/** A running edge. */
+export type NodeEdge = {
+  readonly visitorsUrl: string;
+  readonly controlPort: number;
+  readonly visitorsPort: number;
+  readonly runtime: EdgeRuntime;
+  stats(): EdgeStats;
+  stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+};
+
+/** Opens both ports. Throws `PORT_BUSY`, `CERTIFICATE_UNREADABLE` or `STATE_UNWRITABLE`, with nothing left open. */
+export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge> {
+  const { log, now } = options;
+  const counters = createEdgeCounters();
+  const states = createLabelStates(await readMapFiles(options.mapsDir, log));
+  const room = createHoldRoom(holdLimits);
+  const headersTimeoutMs = options.appTimeoutSeconds * 1000 + beyondAppTimeoutMs;
+  const frps = createUpstream({
+    host: options.frps.host,
+    port: options.frps.vhostPort,
+    marker: options.marker.toLowerCase(),
+    headersTimeoutMs,
+    counters,
+  });
+  const service = createUpstream({ ...options.tokenService, marker: undefined, headersTimeoutMs, counters });
+
+  const { certFile, keyFile } = options.visitors;
+  const visitors = await startVisitorsListener({
+    listen: options.visitors,
+    certificate: certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile },
+    names: {
+      domain: options.domain.toLowerCase(),
+      ...(options.controlHost === undefined ? {} : { controlHost: options.controlHost.toLowerCase() }),
+    },
+    scheme: options.publicScheme,
+    states,
+    room,
+    frps,
+    service,
+    counters,
+    now,
+    newRequestId: options.newRequestId,
+    log,
+  });
+  const control = await startControlListener({
+    listen: options.control,
+    certFile: options.control.certFile,
+    keyFile: options.control.keyFile,
+    frps: { host: options.frps.host, port: options.frps.bindPort },
+    now,
+    log,
+  }).catch(async (error: unknown) => {
+    await visitors.close(0);
+    throw error;
+  });
+
+  const runtime: EdgeRuntime = {
+    async put(entry) {
+      states.put(entry);
+    },
+    async delete(label, leave) {
+      states.delete(label, leave);
+    },
+    async replaceAll(state) {
+      states.replaceAll(state);
+    },
+    async handOver(label: Label) {
+      states.handOver(label);
+    },
+    async block(label) {
+      states.block(label);
+    },
+    async unblock(label) {
+      states.unblock(label);
+    },
+    async cut(clientAddress) {
+      return control.cut(clientAddress);
+    },
+    sourceOf: (clientAddress) => control.sourceOf(clientAddress),
+  };
+
+  let stopping: Promise<void> | undefined;
+  const stop = (): Promise<void> => {
+    stopping ??= (async () => {
+      control.close();
+      states.close();
+      // Visitors first: what is under way still needs its tunnel.
+      await visitors.close(stopGraceMs);
+      control[Symbol.dispose]();
+      await Promise.all([frps.pool.destroy(), service.pool.destroy()]);
+    })();
+    return stopping;
+  };
+
+  const { host } = options.visitors;
+  return {
+    visitorsUrl: `${visitors.isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${visitors.port}`,
+    controlPort: control.port,
+    visitorsPort: visitors.port,
+    runtime,
+    stats: () => ({
+      openVisitorConnections: visitors.connections(),
+      controlConnections: control.connections(),
+      held: room.held(),
+      liveLabels: states.liveCount(),
+      requestsTotal: { ...counters.requestsTotal },
+      bytesInTotal: counters.bytesInTotal,
+      bytesOutTotal: counters.bytesOutTotal,
+      controlBytesInTotal: control.bytes().in,
+      controlBytesOutTotal: control.bytes().out,
+    }),
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
+}

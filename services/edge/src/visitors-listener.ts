@@ -1,0 +1,246 @@
+/**
+ * The visitors' port: HTTP/1.1, or HTTPS when there is a certificate. Node's parser runs strictly; what it refuses gets a
+ * problem document and a closed connection. Everything it lets through is judged by its form and its host, and then served
+ * by exactly one of three: the token service, a label's tunnel, or an answer of ours.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from "node:http";
+import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
+import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+import type { RefusalCode } from "@keyhole/core";
+import { plainAddress } from "./addresses.ts";
+import { sendAnswer, writeRawAnswer } from "./answers.ts";
+import { openCertificate } from "./certificate.ts";
+import { classOf, type EdgeCounters } from "./edge-stats.ts";
+import { Exchange } from "./exchange.ts";
+import type { HoldRoom } from "./hold-room.ts";
+import type { LabelStates } from "./label-states.ts";
+import { listen } from "./listen.ts";
+import type { Log } from "./log.ts";
+import { proxyRequest } from "./proxy-request.ts";
+import { isWebSocketRequest, type RequestForm, readRequestForm } from "./request-form.ts";
+import { renderRequestHeaders } from "./request-headers.ts";
+import { serveService } from "./serve-service.ts";
+import { serveTunnel } from "./serve-tunnel.ts";
+import { proxyUpgrade, type VisitorSide } from "./upgrade.ts";
+import type { Upstream } from "./upstream.ts";
+
+export type VisitorsListener = {
+  readonly port: number;
+  readonly isSecure: boolean;
+  connections(): number;
+  /** Stops accepting, closes idle connections, and waits for requests under way, at most `graceMs`. */
+  close(graceMs: number): Promise<void>;
+};
+
+export type VisitorsDeps = {
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;
+  readonly names: { readonly domain: string; readonly controlHost?: string };
+  readonly scheme: "http" | "https";
+  readonly states: LabelStates;
+  readonly room: HoldRoom;
+  readonly frps: Upstream;
+  readonly service: Upstream;
+  readonly counters: EdgeCounters;
+  readonly now: () => Date;
+  readonly newRequestId: () => string;
+  readonly log: Log;
+};
+
+const serverOptions: ServerOptions = {
+  insecureHTTPParser: false,
+  // A request without Host is answered by us, with a problem document.
+  requireHostHeader: false,
+  maxHeaderSize: 16 * 1024,
+  headersTimeout: 10_000,
+  requestTimeout: 0,
+  keepAliveTimeout: 60_000,
+  connectionsCheckingInterval: 2000,
+  keepAlive: true,
+  keepAliveInitialDelay: 60_000,
+  noDelay: true,
+  shouldUpgradeCallback: (req) => isWebSocketRequest(req),
+};
+
+export async function startVisitorsListener(deps: VisitorsDeps): Promise<VisitorsListener> {
+  const { log, counters } = deps;
+  const sockets = new Set<Socket>();
+  /** Requests under way on each connection: who must hear that its visitor left, and whether raw bytes may be written. */
+  const underWay = new WeakMap<Duplex, Set<Exchange>>();
+  let inFlight = 0;
+  let whenQuiet: (() => void) | undefined;
+
+  const exchangesOf = (socket: Duplex): Set<Exchange> => {
+    const known = underWay.get(socket);
+    if (known !== undefined) return known;
+    const exchanges = new Set<Exchange>();
+    underWay.set(socket, exchanges);
+    socket.once("close", () => {
+      for (const exchange of [...exchanges]) exchange.leave();
+    });
+    return exchanges;
+  };
+
+  const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
+    const source = plainAddress(req.socket.remoteAddress);
+    const exchange = new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
+    const exchanges = exchangesOf(req.socket);
+    exchanges.add(exchange);
+    inFlight += 1;
+    const leave = (): void => exchange.leave();
+    const gone = (): void => {
+      if (!res.writableFinished) leave();
+      if (!exchanges.delete(exchange)) return;
+      inFlight -= 1;
+      if (inFlight === 0) whenQuiet?.();
+    };
+    // 'close' of the answer: sent, or its connection is gone. 'aborted': the visitor closed its side halfway.
+    res.once("close", gone);
+    res.once("finish", gone);
+    req.once("aborted", leave);
+    return exchange;
+  };
+
+  const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean, upgrade?: VisitorSide): void => {
+    const form = readRequestForm(req, deps.names);
+    const exchange = take(req, res, form.hasBody, awaitsContinue);
+    // The parser may refuse the framing of a body right after it announced the request; then that is the answer.
+    if (form.hasBody) process.nextTick(serveForm, exchange, form, upgrade);
+    else serveForm(exchange, form, upgrade);
+  };
+  const serveForm = (exchange: Exchange, form: RequestForm, upgrade: VisitorSide | undefined): void => {
+    const { req } = exchange;
+    if (exchange.isGone) return;
+    if (form.kind === "refused") {
+      counters.requestsTotal[classOf(form.code)] += 1;
+      sendAnswer(exchange, form.code);
+      return;
+    }
+    const isWebSocket = upgrade !== undefined && form.kind === "tunnel";
+    const headers = renderRequestHeaders(req.rawHeaders, {
+      host: form.host,
+      source: exchange.source,
+      scheme: deps.scheme,
+      requestId: exchange.requestId,
+      marker: deps.frps.marker ?? "",
+      isWebSocket,
+    });
+    const served =
+      form.kind === "service"
+        ? serveService(exchange, headers, deps.service)
+        : serveTunnel(
+            exchange,
+            form.label,
+            () =>
+              upgrade === undefined ? proxyRequest(exchange, headers, deps.frps) : proxyUpgrade(exchange, headers, deps.frps, upgrade),
+            deps,
+          );
+    served.catch((error: unknown) => {
+      log.error({ err: error, requestId: exchange.requestId }, "a request could not be served");
+      sendAnswer(exchange, "APP_UNREACHABLE");
+    });
+  };
+
+  const refuseRaw = (socket: Duplex, code: RefusalCode): void => {
+    counters.requestsTotal[classOf(code)] += 1;
+    writeRawAnswer(socket, code, deps.newRequestId());
+  };
+
+  const certificate =
+    deps.certificate === undefined
+      ? undefined
+      : await openCertificate({
+          ...deps.certificate,
+          onChange: (pair) => (server as SecureServer).setSecureContext({ ...pair, minVersion: "TLSv1.2" }),
+          now: deps.now,
+          log,
+        });
+  const server: Server | SecureServer =
+    certificate === undefined
+      ? createServer(serverOptions)
+      : createSecureServer({
+          ...serverOptions,
+          ...certificate.current(),
+          minVersion: "TLSv1.2",
+          ALPNProtocols: ["http/1.1"],
+          handshakeTimeout: 10_000,
+        });
+  // Every header is looked at: Node would silently drop what is beyond its default count.
+  server.maxHeadersCount = 0;
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.on("request", (req, res) => serve(req, res, false));
+  server.on("checkContinue", (req, res) => serve(req, res, true));
+  server.on("checkExpectation", (req, res) => {
+    counters.requestsTotal.refused += 1;
+    sendAnswer(take(req, res, readRequestForm(req, deps.names).hasBody, true), "EXPECTATION_FAILED");
+  });
+  server.on("upgrade", (req, socket, head) => {
+    const res = new ServerResponse(req);
+    res.assignSocket(req.socket);
+    res.shouldKeepAlive = false;
+    socket.on("error", () => {});
+    res.once("finish", () => {
+      res.detachSocket(req.socket);
+      req.socket.destroySoon();
+    });
+    serve(req, res, false, { socket, head });
+  });
+  server.on("connect", (_req, socket) => refuseRaw(socket, "METHOD_NOT_ALLOWED"));
+  server.on("clientError", (error: Error & { code?: string; rawPacket?: Buffer }, socket) => {
+    const code = codeOfParseError(error);
+    const [exchange, ...more] = underWay.get(socket) ?? [];
+    // An answer under way must not have bytes of ours run into it, nor a request before this one be answered by it: with
+    // requests under way, words are due only when it is the body of the one and only that is broken.
+    const isAnswerable = exchange === undefined || (more.length === 0 && !exchange.req.complete && !exchange.res.headersSent);
+    // Silence from the start deserves silence.
+    const isSilent = "bytesRead" in socket && socket.bytesRead === 0;
+    if (code === undefined || isSilent || !isAnswerable) {
+      socket.destroy();
+      return;
+    }
+    exchange?.leave();
+    refuseRaw(socket, code);
+  });
+
+  let port: number;
+  try {
+    port = await listen(server, deps.listen, "visitors'");
+  } catch (error) {
+    certificate?.[Symbol.dispose]();
+    throw error;
+  }
+  server.on("error", (error: Error) => log.error({ reason: error.message }, "the visitors' listener reported an error"));
+  return {
+    port,
+    isSecure: certificate !== undefined,
+    connections: () => sockets.size,
+    async close(graceMs) {
+      certificate?.[Symbol.dispose]();
+      server.close();
+      server.closeIdleConnections();
+      if (inFlight > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, graceMs);
+          whenQuiet = () => {
+            clearTimeout(timer);
+            resolve();
+          };
+        });
+      }
+      server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}
+
+function codeOfParseError(error: { readonly code?: string; readonly rawPacket?: Buffer }): RefusalCode | undefined {
+  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "REQUEST_TIMEOUT";
+  if (error.code === "HPE_HEADER_OVERFLOW") return "HEADERS_TOO_LARGE";
+  // TRACK is no method to Node's parser, and a method that is not allowed to us.
+  if (error.code === "HPE_INVALID_METHOD" && error.rawPacket?.subarray(0, 6).toString("latin1") === "TRACK ") return "METHOD_NOT_ALLOWED";
+  return error.code?.startsWith("HPE_") === true ? "REQUEST_MALFORMED" : undefined;
+}
