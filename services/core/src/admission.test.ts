@@ -109,9 +109,11 @@ describe("the decision table of admission", () => {
       }),
     ).toBe("displaces 6");
   });
-  it("an issued-at ahead of our clock counts as now, and far ahead is refused", () => {
-    const verdict = decideAdmission({ ...good, credential: credential(101, 3701) });
-    expect(verdict.granted && verdict.value.issuedAt).toEqual(at(100));
+  it("an issued-at ahead of our clock counts as now on both sides, and far ahead is refused", () => {
+    const ahead = { credential: credential(101, 3701), newest: token(101, 3701) };
+    expect(decide({ ...ahead, living: [living(5, 101)] })).toBe("displaces 5");
+    expect(decide({ living: [living(5, 101)] })).toBe("NEWER_CREDENTIAL_IN_USE");
+    expect(decide({ ...ahead, ticket: ticket(4), living: [living(5, 102)] })).toBe("REPLACED_BY_NEWER_CLIENT");
     expect(decide({ credential: credential(103, 3703) })).toBe("TOKEN_FROM_FUTURE");
   });
 });

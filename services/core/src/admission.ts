@@ -66,16 +66,16 @@ export function decideAdmission(facts: AdmissionFacts): Verdict<Admission> {
   // Rows 3, 4 and 5: only who comes back with a ticket may live on what its label bought since.
   if (now >= (ticket === undefined ? credential.endsAt : endsAt)) return refuse("TOKEN_EXPIRED");
 
-  const issuedAt = earliest(
-    latest(credential.issuedAt, ticket === undefined ? undefined : latest(ticket.issuedAt, facts.recordedIssuedAt)),
-    now,
-  );
+  const issuedAt = latest(credential.issuedAt, ticket === undefined ? undefined : latest(ticket.issuedAt, facts.recordedIssuedAt));
   const generation = ticket?.generation ?? Math.max(now.getTime(), facts.highestGeneration + 1);
   const displaces: number[] = [];
+  // What lies ahead of our clock counts as now, on both sides; what is kept is the instant itself, so ranks never move.
+  const mine = earliest(issuedAt, now).getTime();
   for (const session of facts.living) {
     if (session.generation === generation) continue; // row 9: its own, half-open
-    if (session.issuedAt > issuedAt) return refuse("NEWER_CREDENTIAL_IN_USE"); // row 8
-    if (session.issuedAt.getTime() === issuedAt.getTime() && session.generation > generation) return refuse("REPLACED_BY_NEWER_CLIENT"); // row 12
+    const theirs = earliest(session.issuedAt, now).getTime();
+    if (theirs > mine) return refuse("NEWER_CREDENTIAL_IN_USE"); // row 8
+    if (theirs === mine && session.generation > generation) return refuse("REPLACED_BY_NEWER_CLIENT"); // row 12
     displaces.push(session.generation); // rows 7, 11 and 13
   }
   return grant({ generation, issuedAt, endsAt, isResumed: ticket !== undefined, displaces });

@@ -15,7 +15,7 @@ export type FaultCode =
   | "STORE_CORRUPT"
   | "STORE_NEWER"
   | "CERTIFICATE_UNREADABLE"
-  | "FRPC_CONFIG_INVALID"
+  | "FRPS_NOT_READY"
   | "TUNNEL_NOT_UP";
 
 /** An error with a stable code. The message is for a person and holds no secret. */

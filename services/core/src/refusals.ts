@@ -267,12 +267,19 @@ const catalogue = {
     voices: ["hook"],
     retryAfterSeconds: 1,
   },
-  OVERLOADED: {
-    status: 503,
-    sentence: "Too many logins wait at the moment.",
-    remedy: "Wait; frpc tries again by itself.",
+
+  // What the hook says to whoever is not frps
+  HOOK_UNAUTHORIZED: {
+    status: 401,
+    sentence: "This is frps's hook, and the caller did not prove to be frps.",
+    remedy: "Only the frps that Keyhole started may call it.",
     voices: ["hook"],
-    retryAfterSeconds: 1,
+  },
+  OP_UNEXPECTED: {
+    status: 400,
+    sentence: "This is not an operation that frps was told to ask about.",
+    remedy: "Let Keyhole render frps.toml: Login, NewProxy and CloseProxy are hooked.",
+    voices: ["hook"],
   },
 
   // What the hook says to frpc at NewProxy

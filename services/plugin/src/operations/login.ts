@@ -1,0 +1,66 @@
+/**
+ * Login: the only place where somebody proves something. The answer rewrites what frps will believe about the client:
+ * its run_id is our ticket, its user the label, its metas a session id and nothing else (DESIGN.md §5).
+ */
+import { describeReason, type ReadKeyRing } from "@keyhole/core";
+import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
+import { readCredential } from "../credential.ts";
+import type { Kicks } from "../kicks.ts";
+import type { Log } from "../log.ts";
+import type { SessionAuthority } from "../session-authority.ts";
+
+/** What the operation needs. */
+export type LoginDeps = {
+  readonly authority: SessionAuthority;
+  readonly kicks: Kicks;
+  readonly tokenKeys: ReadKeyRing;
+  /** The true address behind what frps knows as the client's, where the edge told. */
+  readonly sourceOf: (clientAddress: string) => string | undefined;
+  readonly log: Log;
+};
+
+/** frps opens at most this many connections ahead (its own `maxPoolCount`). */
+const maxPoolCount = 5;
+
+/** Answers one Login. */
+export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
+  if (deps.kicks.take(login.metas)) return { kind: "keep" };
+  const source = deps.sourceOf(login.clientAddress);
+  const credential = readCredential(login, deps.tokenKeys);
+  const session = credential.granted
+    ? await deps.authority.admit({ credential: credential.value, runId: login.runId, clientAddress: login.clientAddress })
+    : credential;
+  if (!session.granted) {
+    const { code } = session.refusal;
+    deps.log.info(
+      { event: "login.refused", code, requestId, source, label: credential.granted ? credential.value.label : undefined },
+      "login refused",
+    );
+    return { kind: "refuse", reason: describeReason(code) };
+  }
+  const { label, ticket, id, generation } = session.value;
+  deps.log.info(
+    { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
+    "login admitted",
+  );
+  return {
+    kind: "replace",
+    content: {
+      ...login.raw,
+      version: clamp(login.raw["version"]),
+      hostname: clamp(login.raw["hostname"]),
+      os: clamp(login.raw["os"]),
+      arch: clamp(login.raw["arch"]),
+      user: label,
+      run_id: ticket,
+      client_id: "",
+      client_spec: {},
+      pool_count: Math.min(Math.max(login.poolCount, 0), maxPoolCount),
+      metas: { session: id },
+      privilege_key: deriveLoginKey("", login.timestamp),
+    },
+  };
+}
+
+/** What a client says about itself ends up in frps's log and dashboard: printable and short, or nothing. */
+const clamp = (value: unknown): string => (typeof value === "string" && /^[\x20-\x7e]{0,64}$/.test(value) ? value : "");

@@ -1,0 +1,288 @@
+/**
+ * Who holds a label, now. `admit`, `openTunnel`, `closeTunnel` and `evict` are the only ways a session begins, serves
+ * and ends; the hook is their first client. Decisions are made between two awaits, so two logins of one label are always
+ * one after the other; no lock is held while a former session is being cut off (DESIGN.md §5).
+ */
+import {
+  type Admission,
+  type Door,
+  decideAdmission,
+  deriveUnrecordedEnd,
+  grant,
+  type Label,
+  mintTicket,
+  type ReadKeyRing,
+  type Refusal,
+  readTicket,
+  refuse,
+  type SessionEnd,
+  type SessionStore,
+  type TokenReader,
+  type TokenRecord,
+  type Verdict,
+} from "@keyhole/core";
+import type { Credential } from "./credential.ts";
+import type { Kicks } from "./kicks.ts";
+import type { Log } from "./log.ts";
+import type { Session, SessionRegistry } from "./session-registry.ts";
+
+/** A login whose credential is genuine. */
+export type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly clientAddress: string };
+
+/** What the authority needs of the world. */
+export type SessionAuthorityDeps = {
+  readonly registry: SessionRegistry;
+  readonly tokens: TokenReader;
+  readonly sessions: SessionStore;
+  readonly door: Door;
+  readonly kicks: Kicks;
+  readonly ticketKeys: ReadKeyRing;
+  /** Life of a token that has no record. */
+  readonly ttlSeconds: number;
+  /** Labels that are blocked; the plugin is their only writer, so memory is the truth. */
+  readonly blocked: ReadonlySet<Label>;
+  readonly now: () => Date;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly log: Log;
+};
+
+/** Owns the sessions. Every refusal is a value; a store that cannot be read is thrown as a fault. */
+export type SessionAuthority = {
+  /** Judges a login; when it is granted, whoever was displaced is gone, and the session lives. */
+  admit(login: LoginAttempt): Promise<Verdict<Session>>;
+  /** A session that this process never admitted (it was restarted meanwhile) is judged by its ticket. */
+  resume(client: {
+    readonly id: string;
+    readonly label: Label;
+    readonly ticket: string;
+    readonly clientAddress: string;
+  }): Promise<Verdict<Session>>;
+  /** The session's proxy is about to be registered: the edge is told. Refused when the session is not the holder. */
+  openTunnel(session: Session, proxyName: string): Promise<Refusal | undefined>;
+  /** A proxy was closed; the session ends with its last one. */
+  closeTunnel(session: Session, proxyName: string): void;
+  /** Ends a session: recorded, taken from the edge, cut, kicked. A kick is not a ban, but this session never serves again. */
+  evict(session: Session, end: SessionEnd): Promise<void>;
+  /** The session has ended by itself (its connection or frps is gone): only the bookkeeping is left. */
+  forget(session: Session, end: SessionEnd): void;
+  /** Evicts the session if its deadline has passed and nothing newer was bought; otherwise raises its deadline. */
+  enforceDeadline(session: Session): Promise<void>;
+};
+
+/** How long a hand-over may take inside a Login, in ms; the rest of it goes on in the background. */
+const handOverBudgetMs = 700;
+/** How long the edge holds requests for a newcomer, in ms; a label that nobody serves by then is offline. */
+const handOverHoldMs = 1500;
+/** How many proxies one session may have: one serves, the others are a client's reload under way. */
+const maxProxies = 4;
+const maxKnown = 100_000;
+
+/** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
+export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
+  const { registry, tokens, sessions, door, kicks, log, now } = deps;
+  /** Ids of evicted sessions: a NewProxy of theirs that is under way must not be judged by the ticket. */
+  const evicted = new Set<string>();
+  /** The newest generation of recently used labels: rows are written behind the answer, so the store may not have it yet. */
+  const known = new Map<Label, number>();
+
+  /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
+  async function install(
+    credential: Credential & { readonly endsAt?: Date },
+    client: { readonly id: string; readonly runId: string; readonly clientAddress: string },
+  ): Promise<Verdict<Session>> {
+    const { label, kind } = credential;
+    const ticket = readTicket(label, client.runId, deps.ticketKeys());
+    const [recorded, newest, notBefore, former, highest] = await Promise.all([
+      tokens.findToken(label, kind, credential.issuedAt),
+      tokens.newestToken(label, kind),
+      tokens.notBefore(label),
+      ticket === undefined ? undefined : sessions.findSession(label, ticket.generation),
+      sessions.highestGeneration(label),
+    ]);
+    const others = registry.living(label);
+    for (const other of others) raise(other, newest);
+    const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
+    const verdict = decideAdmission({
+      now: now(),
+      isBlocked: deps.blocked.has(label),
+      credential: { kind, issuedAt: credential.issuedAt, endsAt },
+      notBefore,
+      newest,
+      ticket,
+      recordedIssuedAt: former?.issuedAt,
+      living: others,
+      highestGeneration: Math.max(highest, known.get(label) ?? 0, ticket?.generation ?? 0, ...others.map((other) => other.generation)),
+    });
+    if (!verdict.granted) return verdict;
+    const session = createSession(credential, client, verdict.value);
+    for (const other of others) end(other, other.generation === session.generation ? "closed" : "displaced");
+    registry.add(session);
+
+    if (others.length > 0 && !(await displace(session, others))) {
+      if (registry.remove(session)) remember(session, "displaced");
+      return refuse("HANDOVER_PENDING");
+    }
+    if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
+    remember(session, undefined);
+    return grant(session);
+  }
+
+  function createSession(
+    credential: Credential,
+    client: { readonly id: string; readonly runId: string; readonly clientAddress: string },
+    admission: Admission,
+  ): Session {
+    const { generation, issuedAt, endsAt, isResumed } = admission;
+    const { label, kind } = credential;
+    known.set(label, generation);
+    if (known.size > maxKnown) known.delete(known.keys().next().value ?? label);
+    return {
+      id: client.id,
+      label,
+      generation,
+      kind,
+      ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.randomBytes(16)),
+      clientAddress: client.clientAddress,
+      admittedAt: now(),
+      issuedAt,
+      endsAt,
+      proxies: new Set(),
+      connectedAt: undefined,
+      seenAt: undefined,
+    };
+  }
+
+  async function displace(session: Session, others: readonly Session[]): Promise<boolean> {
+    await door.handOver(session.label);
+    const work = Promise.all(
+      others.map(async (other) => {
+        await cut(other);
+        // The same ticket is the newcomer's own: frps closes that session itself, and a kick would close the newcomer.
+        if (other.ticket !== session.ticket) await kicks.kick(other.ticket, handOverBudgetMs);
+      }),
+    );
+    setTimeout(() => settle(session.label), handOverHoldMs).unref();
+    try {
+      await work;
+      return true;
+    } catch (cause) {
+      log.warn({ label: session.label, cause: String(cause) }, "a displaced client could not be closed in time");
+      return false;
+    }
+  }
+
+  /** After the hold: a label that nobody serves is offline. */
+  function settle(label: Label): void {
+    const living = registry.living(label);
+    if (living.length > 0 && living.every((session) => session.connectedAt === undefined)) leave(label, "offline");
+  }
+
+  async function cut(session: Session): Promise<void> {
+    if (session.clientAddress !== "") await door.cut(session.clientAddress);
+  }
+
+  function leave(label: Label, reason: "offline" | "ended"): void {
+    const lastSeen = now();
+    void door
+      .delete(label, { lastSeen, reason })
+      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "the edge could not be told that a label is offline"));
+    seen(label, lastSeen);
+  }
+
+  function seen(label: Label, at: Date): void {
+    void sessions
+      .saveLastSeen(label, at)
+      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "last seen could not be recorded"));
+  }
+
+  function end(session: Session, how: SessionEnd): boolean {
+    if (!registry.remove(session)) return false;
+    remember(session, how);
+    log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
+    return true;
+  }
+
+  /** Written behind the answer: a good credential is admitted with a full disk too. */
+  function remember(session: Session, how: SessionEnd | undefined): void {
+    const { label, generation, kind, issuedAt, endsAt, admittedAt, connectedAt } = session;
+    void sessions
+      .saveSession({
+        label,
+        generation,
+        kind,
+        issuedAt,
+        endsAt,
+        admittedAt,
+        connectedAt,
+        closedAt: how === undefined ? undefined : now(),
+        end: how,
+      })
+      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "a session could not be recorded"));
+  }
+
+  /**
+   * A renewal raises deadline and issued-at together, and only of a session that lived when it was bought: a thief who
+   * slips in afterwards with an older token gains nothing by it.
+   */
+  function raise(session: Session, newest: TokenRecord | undefined): void {
+    if (newest === undefined || newest.kind !== session.kind || newest.expiresAt <= session.endsAt) return;
+    session.endsAt = newest.expiresAt;
+    if (newest.issuedAt >= session.admittedAt) session.issuedAt = newest.issuedAt;
+    remember(session, undefined);
+  }
+
+  return {
+    async admit({ credential, runId, clientAddress }) {
+      return await install(credential, { id: Buffer.from(deps.randomBytes(16)).toString("base64url"), runId, clientAddress });
+    },
+
+    async resume({ id, label, ticket: runId, clientAddress }) {
+      const ticket = readTicket(label, runId, deps.ticketKeys());
+      if (ticket === undefined || evicted.has(id)) return refuse("SESSION_UNKNOWN");
+      const { kind, issuedAt, endsAt } = ticket;
+      return await install({ label, kind, issuedAt, endsAt }, { id, runId, clientAddress });
+    },
+
+    async openTunnel(session, proxyName) {
+      if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;
+      if (!session.proxies.has(proxyName) && session.proxies.size >= maxProxies) return refuse("PROXY_LIMIT").refusal;
+      session.proxies.add(proxyName);
+      const connectedAt = session.connectedAt ?? now();
+      if (session.connectedAt === undefined) {
+        session.connectedAt = connectedAt;
+        remember(session, undefined);
+        seen(session.label, connectedAt);
+        log.info({ event: "session.connected", label: session.label, session: session.id }, "tunnel connected");
+      }
+      await door.put({ label: session.label, since: connectedAt });
+      // While the edge was told, somebody of a higher rank may have come, or the deadline.
+      return registry.has(session) ? undefined : refuse("SESSION_ENDED").refusal;
+    },
+
+    closeTunnel(session, proxyName) {
+      if (!session.proxies.delete(proxyName) || session.proxies.size > 0) return;
+      if (end(session, "closed") && registry.living(session.label).length === 0) leave(session.label, "offline");
+    },
+
+    forget(session, how) {
+      if (end(session, how) && registry.living(session.label).length === 0) leave(session.label, "offline");
+    },
+
+    async evict(session, how) {
+      evicted.add(session.id);
+      setTimeout(() => evicted.delete(session.id), 600_000).unref();
+      if (!end(session, how)) return;
+      if (registry.living(session.label).length === 0) leave(session.label, "ended");
+      await cut(session);
+      await kicks
+        .kick(session.ticket, 5000)
+        .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+    },
+
+    async enforceDeadline(session) {
+      if (now() < session.endsAt) return;
+      raise(session, await tokens.newestToken(session.label, session.kind));
+      if (now() >= session.endsAt) await this.evict(session, "expired");
+    },
+  };
+}

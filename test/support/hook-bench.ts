@@ -1,0 +1,232 @@
+/**
+ * The plugin as frps sees it: its real listener, real stores, and a frps that is only a recorded view. What a kick does is
+ * the test's to say.
+ */
+import { randomBytes } from "node:crypto";
+import { request as requestHttp } from "node:http";
+import { join } from "node:path";
+import {
+  type Door,
+  type KeyRing,
+  type Label,
+  mintTunnelToken,
+  parseLabel,
+  readTicket,
+  type SessionStore,
+  type TokenStore,
+} from "@keyhole/core";
+import { deriveLoginKey } from "@keyhole/frp";
+import { type FrpsView, type Plugin, startPlugin } from "@keyhole/plugin";
+import { openSessionStore, openTokenStore } from "@keyhole/store";
+import { createRecordingLog } from "./recording-log.ts";
+import { openTemporaryDirectory } from "./temporary-directory.ts";
+
+/** What frps is answered. */
+export type HookReply = {
+  readonly status: number;
+  readonly body: { reject?: boolean; reject_reason?: string; unchange?: boolean; content?: Record<string, unknown> };
+  readonly text: string;
+};
+
+/** A client that has logged in: what frps would send for it from now on. */
+export type BenchClient = {
+  readonly label: Label;
+  readonly ticket: string;
+  readonly user: { user: string; metas: Record<string, string>; run_id: string };
+};
+
+/** Everything a test turns and sees. */
+export type HookBench = AsyncDisposable & {
+  readonly plugin: Plugin;
+  readonly tokens: TokenStore;
+  readonly sessions: SessionStore;
+  readonly log: { readonly lines: string[] };
+  /** Every call of the door, in order: `put 0x…`, `cut 1.2.3.4:5`. */
+  readonly doorCalls: string[];
+  /** Run ids that were kicked, in order. */
+  readonly kicked: string[];
+  /** What frps's dashboard shows. */
+  frps: FrpsView | "gone" | "broken";
+  /** How long a kick takes; a promise that never settles is a frozen frps. */
+  onKick: (runId: string) => Promise<void>;
+  /** The clock: moved by the test. */
+  now: Date;
+  readonly ring: KeyRing;
+  buyToken(label: Label): Promise<string>;
+  call(op: string, content: unknown): Promise<HookReply>;
+  raw(options: {
+    readonly method?: string;
+    readonly path?: string;
+    readonly headers?: Record<string, string>;
+    readonly body?: string | Buffer;
+  }): Promise<HookReply>;
+  login(label: Label, token: string, runId?: string, clientAddress?: string): Promise<BenchClient | string>;
+  newProxy(client: BenchClient, fields?: Record<string, unknown>): Promise<HookReply>;
+  closeProxy(client: BenchClient, name?: string): Promise<HookReply>;
+};
+
+export const domain = "tunnel.localhost";
+export const alice = parseLabel("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") as Label;
+export const bob = parseLabel("0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359") as Label;
+const hook = { user: "frps", password: "hook-password-of-the-bench" };
+const key = { id: "1", secret: new Uint8Array(32).fill(9) };
+
+/** Starts the bench. `ttlSeconds` is what a bought token lives. */
+export async function startHookBench(settings: { readonly ttlSeconds?: number } = {}): Promise<HookBench> {
+  const ttlSeconds = settings.ttlSeconds ?? 3600;
+  const stack = new AsyncDisposableStack();
+  const { path } = stack.use(openTemporaryDirectory());
+  const log = createRecordingLog();
+  const tokens = stack.use(await openTokenStore({ path: join(path, "tokens.db"), log }));
+  const sessions = stack.use(await openSessionStore({ path: join(path, "sessions.db"), log }));
+  const doorCalls: string[] = [];
+  const kicked: string[] = [];
+  const ring: KeyRing = { keys: [key] };
+  let proofs = 0;
+  const door: Door = {
+    put: async ({ label }) => void doorCalls.push(`put ${label}`),
+    delete: async (label, { reason }) => void doorCalls.push(`delete ${label} ${reason}`),
+    replaceAll: async ({ live }) => void doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`),
+    handOver: async (label) => void doorCalls.push(`hand over ${label}`),
+    block: async (label) => void doorCalls.push(`block ${label}`),
+    unblock: async (label) => void doorCalls.push(`unblock ${label}`),
+    cut: async (clientAddress) => {
+      doorCalls.push(`cut ${clientAddress}`);
+      return true;
+    },
+    sourceOf: () => undefined,
+  };
+  const bench: Omit<HookBench, "plugin"> & { plugin: Plugin | undefined } = {
+    plugin: undefined,
+    tokens,
+    sessions,
+    log,
+    doorCalls,
+    kicked,
+    frps: { clients: [], proxies: [] },
+    onKick: async () => {},
+    now: new Date("2026-11-22T12:00:00Z"),
+    ring,
+    async buyToken(label) {
+      proofs += 1;
+      const order = {
+        label,
+        kind: "hmac" as const,
+        proofKey: `token:${label}:${proofs}`,
+        proofEndsAt: bench.now,
+        now: bench.now,
+        ttlSeconds,
+      };
+      const outcome = await tokens.orderToken(order);
+      if (outcome.outcome !== "recorded") throw new Error(`no token: ${outcome.outcome}`);
+      return mintTunnelToken(outcome.token, ring);
+    },
+    async raw({ method = "POST", path: target = "/hook?op=Login&version=0.1.0", headers = {}, body = "" }) {
+      const authorization = `Basic ${Buffer.from(`${hook.user}:${hook.password}`).toString("base64")}`;
+      return await new Promise((resolve, reject) => {
+        const request = requestHttp(
+          { host: "127.0.0.1", port: bench.plugin?.hookPort, method, path: target, headers: { authorization, ...headers } },
+          (response) => {
+            let text = "";
+            response.on("data", (chunk) => {
+              text += String(chunk);
+            });
+            response.on("end", () => resolve({ status: response.statusCode ?? 0, text, body: parseOrEmpty(text) }));
+          },
+        );
+        request.on("error", reject);
+        request.end(body);
+      });
+    },
+    call: (op, content) =>
+      bench.raw({
+        path: `/hook?op=${op}&version=0.1.0`,
+        headers: { "content-type": "application/json", "x-frp-reqid": "0123456789abcdef" },
+        body: JSON.stringify({ version: "0.1.0", op, content }),
+      }),
+    async login(label, token, runId = "", clientAddress = "127.0.0.1:40000") {
+      const reply = await bench.call("Login", loginContent({ metas: { token }, run_id: runId, client_address: clientAddress }));
+      const content = reply.body.content as { user: string; run_id: string; metas: Record<string, string> } | undefined;
+      if (content === undefined) return reply.body.reject_reason ?? "";
+      return { label, ticket: content.run_id, user: { user: content.user, metas: content.metas, run_id: content.run_id } };
+    },
+    newProxy: (client, fields = {}) =>
+      bench.call("NewProxy", {
+        user: client.user,
+        proxy_name: `${client.label}.app`,
+        proxy_type: "http",
+        subdomain: client.label,
+        ...fields,
+      }),
+    closeProxy: (client, name = `${client.label}.app`) => bench.call("CloseProxy", { user: client.user, proxy_name: name }),
+    async [Symbol.asyncDispose]() {
+      await stack.disposeAsync();
+    },
+  };
+  const plugin = stack.use(
+    await startPlugin({
+      domain,
+      scheme: "http",
+      marker: "x-keyhole-app",
+      hook: { host: "127.0.0.1", port: 0, ...hook },
+      tokens,
+      sessions,
+      door,
+      tokenKeys: () => ring,
+      ticketKeys: () => ring,
+      ttlSeconds,
+      sendKick: async ({ runId, metas }) => {
+        kicked.push(runId);
+        await bench.onKick(runId);
+        // frps asks the hook about the kick's own login, as about any other.
+        const reply = await bench.call("Login", loginContent({ metas, run_id: runId }));
+        if (reply.body.reject !== false) throw new Error(`the kick was refused: ${reply.text}`);
+      },
+      readFrps: async () => {
+        if (bench.frps === "broken") throw new Error("the dashboard does not answer");
+        return bench.frps;
+      },
+      reconcileMs: 3_600_000,
+      now: () => bench.now,
+      randomBytes,
+      log,
+    }),
+  );
+  bench.plugin = plugin;
+  return bench as HookBench;
+}
+
+/** A Login as stock frpc 0.71.0 sends it. */
+export function loginContent(fields: Record<string, unknown> = {}): Record<string, unknown> {
+  const timestamp = 1795309034;
+  return {
+    version: "0.71.0",
+    hostname: "vm",
+    os: "linux",
+    arch: "amd64",
+    privilege_key: deriveLoginKey("", timestamp),
+    timestamp,
+    client_spec: {},
+    pool_count: 1,
+    client_address: "127.0.0.1:43730",
+    ...fields,
+  };
+}
+
+/** Puts a client on the dashboard as frps would show it. */
+export function showOnDashboard(clients: readonly BenchClient[]): FrpsView {
+  return {
+    clients: clients.map((client) => ({ runId: client.ticket, user: client.label, isOnline: true, clientAddress: "127.0.0.1" })),
+    proxies: clients.map((client) => ({ name: `${client.label}.app`, clientId: client.ticket, isOnline: true })),
+  };
+}
+
+export const ticketOf = (bench: HookBench, client: BenchClient) => readTicket(client.label, client.ticket, bench.ring);
+
+function parseOrEmpty(text: string): HookReply["body"] {
+  try {
+    return JSON.parse(text) as HookReply["body"];
+  } catch {
+    return {};
+  }
+}

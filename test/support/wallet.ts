@@ -1,0 +1,25 @@
+/** A wallet as a desktop app has one. */
+import { randomBytes } from "node:crypto";
+import { addressOfPrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
+
+/** A key that signs. `label` is its host below the domain. */
+export type Wallet = {
+  readonly address: string;
+  readonly label: string;
+  readonly prove: (timestamp: number) => { walletAddress: string; timestamp: number; signature: string };
+};
+
+/** Makes a wallet that nobody has used before. */
+export function makeWallet(): Wallet {
+  const key = Buffer.concat([Buffer.from([1]), randomBytes(31)]);
+  const address = printIdentity({ namespace: "eip155", address: addressOfPrivateKey(key) });
+  return {
+    address,
+    label: address.toLowerCase(),
+    prove: (timestamp) => ({
+      walletAddress: address,
+      timestamp,
+      signature: signPersonalMessage(printTunnelMessage({ walletAddress: address, timestamp }, "Vana Personal Server"), key),
+    }),
+  };
+}
