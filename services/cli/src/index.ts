@@ -1,1 +1,6 @@
-export {};
+/** The composition root, for tests and tools: what the `keyhole` command does, as functions. */
+export { type Keyhole, type KeyholeUrls, startKeyhole } from "./compose.ts";
+export { loadConfig, parseConfig } from "./config/load-config.ts";
+export { type Config, configurationRows, type SettingKey } from "./config/settings.ts";
+export { createLog, type Log } from "./log.ts";
+export { createWorld, type World } from "./world.ts";

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+/** `npm run bench`: sets everything up, then measures on loopback. `--json FILE` writes the figures as JSON too. */
+import { join } from "node:path";
+import { root } from "./setup.mjs";
+import { runPrepared } from "./with-node.mjs";
+
+process.exitCode = await runPrepared("node", [join(root, "test", "load", "bench.ts"), ...process.argv.slice(2)]);

@@ -1,0 +1,117 @@
+/**
+ * The ports and passwords between our own parts. A port given as 0 is chosen once and kept in `<stateDir>/ports.json`
+ * (0600) with the passwords of the hook and the dashboard, so that a restart changes nothing in frps's configuration.
+ */
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import { Fault } from "@keyhole/core";
+import { isRecordedAlive, readProcessRecord } from "@keyhole/frp";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+
+/** What the file holds: a chosen port by its setting, and the two passwords. */
+export type InternalPorts = {
+  readonly ports: Readonly<Record<string, number>>;
+  readonly hookPassword: string;
+  readonly dashboardPassword: string;
+};
+
+/** Chosen ports are below the range that the system hands out for outgoing connections, so that they stay free. */
+const firstPort = 20_000;
+const portCount = 10_000;
+
+/**
+ * Opens the file. `wanted` maps a setting to its configured port and host; those of 0 are chosen. A kept port that
+ * somebody else has taken meanwhile is chosen anew.
+ */
+export async function openPorts(options: {
+  readonly file: string;
+  readonly wanted: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
+  /** The record of a frps that may still run: it holds its kept ports rightly, so they are kept without a look. */
+  readonly recordFile: string;
+  readonly randomBytes: (length: number) => Uint8Array;
+}): Promise<InternalPorts> {
+  const kept = readKept(options.file);
+  const record = readProcessRecord(options.recordFile);
+  const isFrpsRunning = record !== undefined && isRecordedAlive(record);
+  const ports: Record<string, number> = {};
+  const taken = new Set(Object.values(options.wanted).map(({ port }) => port));
+  for (const [key, { host, port }] of Object.entries(options.wanted)) {
+    const former = kept?.ports[key];
+    if (port !== 0) ports[key] = port;
+    else if (former !== undefined && !taken.has(former) && ((isFrpsRunning && key.startsWith("frps.")) || (await isFree(host, former))))
+      ports[key] = former;
+    else ports[key] = await choose(host, taken, options.randomBytes);
+    taken.add(ports[key] ?? 0);
+  }
+  const password = (): string => Buffer.from(options.randomBytes(24)).toString("base64url");
+  const opened = { ports, hookPassword: kept?.hookPassword ?? password(), dashboardPassword: kept?.dashboardPassword ?? password() };
+  if (JSON.stringify(opened) !== JSON.stringify(kept)) writePrivateFile(options.file, `${JSON.stringify(opened, undefined, 2)}\n`);
+  return opened;
+}
+
+function readKept(file: string): InternalPorts | undefined {
+  const text = readPrivateFile(file)?.toString("utf8");
+  if (text === undefined) return undefined;
+  try {
+    const { ports, hookPassword, dashboardPassword } = JSON.parse(text) as InternalPorts;
+    const isWhole = typeof ports === "object" && /^[\w-]{32}$/.test(hookPassword) && /^[\w-]{32}$/.test(dashboardPassword);
+    return isWhole ? { ports, hookPassword, dashboardPassword } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function choose(host: string, taken: ReadonlySet<number>, randomBytes: (length: number) => Uint8Array): Promise<number> {
+  for (let attempt = 0; attempt < 200; attempt += 1) {
+    const port = firstPort + (Buffer.from(randomBytes(4)).readUInt32BE() % portCount);
+    if (!taken.has(port) && (await isFree(host, port))) return port;
+  }
+  throw new Fault(
+    "PORT_BUSY",
+    `No free port between ${firstPort} and ${firstPort + portCount - 1} on ${host} was found; set the ports in keyhole.toml.`,
+  );
+}
+
+/** True when nobody listens there now. */
+export async function isFree(host: string, port: number): Promise<boolean> {
+  const server = createServer();
+  return await new Promise((resolve) => {
+    server.once("error", () => resolve(false));
+    server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Who listens on a TCP port, as `name (pid 123)`. Undefined where the system does not tell (Linux only, own processes or root). */
+export function findPortHolder(port: number): string | undefined {
+  try {
+    const hex = port.toString(16).toUpperCase().padStart(4, "0");
+    const inodes = new Set(
+      ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((table) =>
+        readFileSync(table, "utf8")
+          .split("\n")
+          .map((line) => line.trim().split(/\s+/))
+          .filter((fields) => fields[1]?.endsWith(`:${hex}`) === true && fields[3] === "0A")
+          .map((fields) => `socket:[${fields[9]}]`),
+      ),
+    );
+    for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)))
+      if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+  } catch {
+    // No /proc: nothing to say.
+  }
+  return undefined;
+}
+
+function holds(pid: string, inodes: ReadonlySet<string>): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => {
+      try {
+        return inodes.has(readlinkSync(`/proc/${pid}/fd/${fd}`));
+      } catch {
+        return false;
+      }
+    });
+  } catch {
+    return false;
+  }
+}

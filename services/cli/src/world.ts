@@ -1,0 +1,28 @@
+/** Everything a process takes from outside: its only copies of clock, randomness and environment. */
+import { randomBytes, randomUUID } from "node:crypto";
+import { fileURLToPath } from "node:url";
+
+/** Capabilities that the composition hands to the parts. */
+export type World = {
+  readonly now: () => Date;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly newRequestId: () => string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly pid: number;
+  /** Where set-up put frps and frpc. */
+  readonly binaryCache: string;
+  readonly version: string;
+};
+
+/** The real world. */
+export function createWorld(): World {
+  return {
+    now: () => new Date(),
+    randomBytes: (length) => randomBytes(length),
+    newRequestId: () => randomUUID(),
+    env: process.env,
+    pid: process.pid,
+    binaryCache: fileURLToPath(new URL("../../../.cache/frp", import.meta.url)),
+    version: "0.1.0",
+  };
+}
