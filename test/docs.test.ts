@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { refusalCodes } from "@keyhole/core";
 import { expect, test } from "vitest";
-import { readTable, renderTables } from "../scripts/write-tables.ts";
+import { placeTable, readTable, renderTables } from "../scripts/write-tables.ts";
 import { listFiles, readAllSources, root } from "./support/source-text.ts";
 
 const tests = readAllSources().filter(({ path }) => path.endsWith(".test.ts"));
@@ -81,6 +81,17 @@ test("the root README stays short enough to be read", () => {
   // Generated tables are looked up, not read.
   const prose = readDocument("README.md").replace(/<!-- table:[\s\S]*?<!-- \/table -->/g, "");
   expect(prose.split("\n").length).toBeLessThan(300);
+});
+
+test("13: a table that is put between its marks is read back as it was, and a document without marks is refused", () => {
+  const [first] = renderTables();
+  if (first === undefined) throw new Error("there are generated tables");
+  const document = `# x\n\n<!-- table:${first.name} -->\nold\n<!-- /table -->\n\n<!-- table:other -->\n\n<!-- /table -->\n`;
+  const placed = placeTable(document, first);
+  expect(readTable(placed, first.name)).toBe(first.markdown);
+  expect(readTable(placed, "other")).toBe("");
+  expect(placeTable(placed, first)).toBe(placed);
+  expect(() => placeTable("# x\n", first)).toThrow(/Put both marks/);
 });
 
 test("the readers of this file see numbers and marks as people write them", () => {

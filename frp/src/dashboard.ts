@@ -1,7 +1,11 @@
 /**
- * The dashboard of frps (API v2, frp's server/http/controller_v2.go): who is connected and what is registered, in frps's
- * own eyes. It is the truth that hints like CloseProxy are reconciled with. What is read is parsed strictly: an answer
- * that is not the one of the pinned version is a fault, never half an answer.
+ * The dashboard of frps: who is connected and what is registered, in frps's own eyes. It is the truth that hints like
+ * CloseProxy are reconciled with. What is read is parsed strictly: an answer that is not the one of the pinned version is
+ * a fault, never half an answer.
+ *
+ * API v2 (frp's server/http/controller_v2.go) gives at most 200 items at once, and builds and sorts its whole list for
+ * every page: 10,000 tunnels cost frps 2 s, and an item can slide from a page that was not read onto one that was. So a
+ * list that one page holds is read by v2, and a longer one in one piece by v1 (controller.go): whole at one moment, 0.1 s.
  */
 import { Agent, request } from "node:http";
 import { FrpFault } from "./fault.ts";
@@ -32,15 +36,14 @@ export type Dashboard = {
   isHealthy(): Promise<boolean>;
 };
 
-/** The most that frps gives at once. */
+/** The most that one page of v2 holds. */
 const pageSize = 200;
-const maxAnswerBytes = 8 << 20;
-/** Ten thousand sessions are 50 pages; this only ends a loop with something that is not frps. */
-const maxPages = 2000;
+/** 10,000 proxies are 5 MB; frps remembers those that are gone for a week, and v1 lists them too. */
+const maxAnswerBytes = 256 << 20;
 
 /**
- * A client of the dashboard on loopback. Connections are kept. `timeoutMs` is the deadline of a whole read, all pages
- * together. Only what is online is asked for: frps remembers proxies that are gone for a week.
+ * A client of the dashboard on loopback. Connections are kept. `timeoutMs` is the deadline of a whole read. Only what is
+ * online is reported, and of proxies only those of type http: the hook lets no other kind register.
  */
 export function createDashboard(options: {
   readonly port: number;
@@ -56,18 +59,16 @@ export function createDashboard(options: {
       if (error instanceof StaleConnection) return askOnce({ agent, port: options.port, path, authorization, signal });
       throw error;
     });
-  const readAll = <T>(path: string, parse: (item: unknown) => Keyed<T> | undefined): Promise<readonly T[]> => {
+  const read = <T extends { readonly isOnline: boolean }>(list: List<T>): Promise<readonly T[]> => {
     const signal = AbortSignal.timeout(options.timeoutMs);
-    return readEverything((page) => get(`${path}?status=online&pageSize=${pageSize}&page=${page}`, signal), parse).catch(
-      (cause: unknown) => {
-        const reason = signal.aborted ? `no answer within ${options.timeoutMs} ms` : cause instanceof Error ? cause.message : String(cause);
-        throw new FrpFault("DASHBOARD_UNAVAILABLE", `frps's dashboard did not answer ${path}: ${reason}`, { cause });
-      },
-    );
+    return readList(list, (path) => get(path, signal)).catch((cause: unknown) => {
+      const reason = signal.aborted ? `no answer within ${options.timeoutMs} ms` : cause instanceof Error ? cause.message : String(cause);
+      throw new FrpFault("DASHBOARD_UNAVAILABLE", `frps's dashboard did not tell its ${list.name}: ${reason}`, { cause });
+    });
   };
   return {
-    readClients: () => readAll("/api/v2/clients", parseClient),
-    readProxies: () => readAll("/api/v2/proxies", parseProxy),
+    readClients: () => read(clientList),
+    readProxies: () => read(proxyList),
     isHealthy: () =>
       get("/healthz", AbortSignal.timeout(options.timeoutMs)).then(
         (answer) => answer.status === 200,
@@ -77,7 +78,17 @@ export function createDashboard(options: {
 }
 
 type Answer = { readonly status: number; readonly text: string };
-type Keyed<T> = { readonly key: string; readonly value: T };
+
+/** One of frps's lists in both of its forms. */
+type List<T> = {
+  readonly name: string;
+  readonly pagePath: string;
+  readonly wholePath: string;
+  /** The items in the body of v1. */
+  readonly itemsOfWhole: (body: unknown) => unknown;
+  readonly parseOfPage: (item: unknown) => T | undefined;
+  readonly parseOfWhole: (item: unknown) => T | undefined;
+};
 
 class StaleConnection extends Error {}
 
@@ -103,81 +114,78 @@ function askOnce(options: { agent: Agent; port: number; path: string; authorizat
   });
 }
 
-/**
- * Reads page after page. The list may move between two pages, so one read could miss an item that was there all the time
- * (an earlier one left, and it slid onto the page before). A list of several pages is therefore read twice, the second
- * time from its end, and what either read saw counts: something gone for a moment is harmless, something missed is not.
- */
-async function readEverything<T>(
-  readPage: (page: number) => Promise<Answer>,
-  parse: (item: unknown) => Keyed<T> | undefined,
+async function readList<T extends { readonly isOnline: boolean }>(
+  list: List<T>,
+  get: (path: string) => Promise<Answer>,
 ): Promise<readonly T[]> {
-  const found = new Map<string, T>();
-  const take = async (page: number): Promise<number> => {
-    const { total, items } = parsePage(await readPage(page), page, parse);
-    for (const { key, value } of items) found.set(key, value);
-    return Math.ceil(total / pageSize);
-  };
-  let pages = await take(1);
-  if (pages <= 1) return [...found.values()];
-  for (let page = 2; page <= pages; page += 1) pages = Math.min(Math.max(pages, await take(page)), maxPages);
-  for (let page = pages; page >= 1; page -= 1) await take(page);
-  return [...found.values()];
-}
-
-function parsePage<T>(
-  answer: Answer,
-  page: number,
-  parse: (item: unknown) => Keyed<T> | undefined,
-): { total: number; items: readonly Keyed<T>[] } {
-  if (answer.status !== 200) throw new Error(`status ${answer.status}${answer.status === 401 ? " (user or password is wrong)" : ""}`);
-  let body: unknown;
-  try {
-    body = JSON.parse(answer.text);
-  } catch {
-    throw new Error("the answer is no JSON");
-  }
-  const data = isRecord(body) && body["code"] === 200 && isRecord(body["data"]) ? body["data"] : undefined;
-  const { total, items } = data ?? {};
+  const page = parseBody(await get(list.pagePath));
+  const data = isRecord(page) && page["code"] === 200 && isRecord(page["data"]) ? page["data"] : {};
+  const { total, items } = data;
   if (typeof total !== "number" || !Number.isSafeInteger(total) || total < 0 || !Array.isArray(items)) {
     throw new Error("the answer is not a page of frp's API v2");
   }
-  return {
-    total,
-    items: items.map((item, index) => {
+  if (total <= pageSize && items.length === total) return parseItems(items, list.parseOfPage);
+  const whole = list.itemsOfWhole(parseBody(await get(list.wholePath)));
+  if (!Array.isArray(whole)) throw new Error("the answer is not a list of frp's API v1");
+  return parseItems(whole, list.parseOfWhole);
+}
+
+function parseBody(answer: Answer): unknown {
+  if (answer.status !== 200) throw new Error(`status ${answer.status}${answer.status === 401 ? " (user or password is wrong)" : ""}`);
+  try {
+    return JSON.parse(answer.text);
+  } catch {
+    throw new Error("the answer is no JSON");
+  }
+}
+
+function parseItems<T extends { readonly isOnline: boolean }>(items: readonly unknown[], parse: (item: unknown) => T | undefined): T[] {
+  return items
+    .map((item, index) => {
       const parsed = parse(item);
-      if (parsed === undefined) throw new Error(`item ${index} of page ${page} is not what frp's API v2 sends`);
+      if (parsed === undefined) throw new Error(`item ${index} is not what frp's API sends`);
       return parsed;
-    }),
-  };
+    })
+    .filter((item) => item.isOnline);
 }
 
-function parseClient(item: unknown): Keyed<DashboardClient> | undefined {
+/** The same object in v1 and v2 (frp's model.ClientInfoResp). */
+function parseClient(item: unknown): DashboardClient | undefined {
   if (!isRecord(item)) return undefined;
-  const { key, runID, user, online, clientIP = "" } = item;
-  if (typeof key !== "string" || typeof runID !== "string" || typeof user !== "string") return undefined;
+  const { runID, user, online, clientIP = "" } = item;
+  if (typeof runID !== "string" || typeof user !== "string") return undefined;
   if (typeof online !== "boolean" || typeof clientIP !== "string") return undefined;
-  return { key, value: { runId: runID, user, isOnline: online, clientAddress: clientIP } };
+  return { runId: runID, user, isOnline: online, clientAddress: clientIP };
 }
 
-function parseProxy(item: unknown): Keyed<DashboardProxy> | undefined {
-  if (!isRecord(item) || !isRecord(item["spec"]) || !isRecord(item["status"])) return undefined;
-  const { name, user, clientID, spec, status } = item;
+const clientList: List<DashboardClient> = {
+  name: "clients",
+  pagePath: `/api/v2/clients?status=online&pageSize=${pageSize}`,
+  wholePath: "/api/clients?status=online",
+  itemsOfWhole: (body) => body,
+  parseOfPage: parseClient,
+  parseOfWhole: parseClient,
+};
+
+const proxyList: List<DashboardProxy> = {
+  name: "proxies",
+  pagePath: `/api/v2/proxies?status=online&type=http&pageSize=${pageSize}`,
+  wholePath: "/api/proxy/http",
+  itemsOfWhole: (body) => (isRecord(body) ? body["proxies"] : undefined),
+  parseOfPage: (item) => {
+    if (!isRecord(item) || !isRecord(item["spec"]) || !isRecord(item["status"])) return undefined;
+    return parseProxy(item, item["status"]["phase"], item["spec"]["http"]);
+  },
+  // What is offline has no config any more.
+  parseOfWhole: (item) => (isRecord(item) ? parseProxy(item, item["status"], item["conf"] ?? {}) : undefined),
+};
+
+function parseProxy(item: Record<string, unknown>, phase: unknown, config: unknown): DashboardProxy | undefined {
+  const { name, user = "", clientID = "" } = item;
   if (typeof name !== "string" || typeof user !== "string" || typeof clientID !== "string") return undefined;
-  const { phase } = status;
-  if (phase !== "online" && phase !== "offline") return undefined;
-  const hosts = parseHosts(spec);
-  if (hosts === undefined) return undefined;
-  return { key: name, value: { name, user, clientId: clientID, hosts, isOnline: phase === "online" } };
-}
-
-/** Only http proxies have hosts here; the hook lets no other kind register. */
-function parseHosts(spec: Record<string, unknown>): readonly string[] | undefined {
-  const { type, http } = spec;
-  if (typeof type !== "string") return undefined;
-  if (type !== "http") return [];
-  if (!isRecord(http)) return undefined;
-  const { customDomains = [] } = http;
-  if (!Array.isArray(customDomains) || !customDomains.every((host) => typeof host === "string")) return undefined;
-  return customDomains;
+  if ((phase !== "online" && phase !== "offline") || !isRecord(config)) return undefined;
+  const { customDomains = [] } = config;
+  const hosts = customDomains ?? [];
+  if (!Array.isArray(hosts) || !hosts.every((host) => typeof host === "string")) return undefined;
+  return { name, user, clientId: clientID, hosts, isOnline: phase === "online" };
 }

@@ -296,6 +296,22 @@ describe("NewProxy", () => {
     expect(replies).toEqual(["admitted", "admitted", "admitted", "admitted", "PROXY_LIMIT"]);
   });
 
+  it("2: of a session that was displaced while the edge was being told is refused", async () => {
+    const token = await bench.buyToken(alice);
+    const first = admitted(await bench.login(alice, token));
+    bench.onPut = async () => {
+      bench.onPut = async () => {};
+      minutes(1);
+      admitted(await bench.login(alice, token));
+    };
+    expect(codeOf(await bench.newProxy(first))).toBe("SESSION_ENDED");
+  });
+
+  it("4: with a field of a wrong type is refused, not passed on", async () => {
+    const client = admitted(await bench.login(alice, await bench.buyToken(alice)));
+    expect(codeOf(await bench.newProxy(client, { custom_domains: "x" }))).toBe("PROXY_MALFORMED");
+  });
+
   it("is judged by its ticket when the session is not known: a restart between Login and NewProxy costs nothing", async () => {
     const token = await bench.buyToken(alice);
     const ticket = mintTicket(
@@ -412,6 +428,17 @@ describe("deadlines and the dashboard", () => {
     await bench.plugin.reconcile();
     expect(new Set(bench.kicked)).toEqual(new Set([client.ticket, "stranger"]));
     expect(bench.plugin.stats().sessions).toBe(0);
+    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "disconnected", lastSeen: null });
+  });
+
+  it("a label whose hand-over failed, and that nobody takes up, is offline", async () => {
+    const token = await bench.buyToken(alice);
+    await connected(token);
+    bench.onKick = async () => {
+      throw new Error("frps is busy");
+    };
+    expect(codeOf(await bench.login(alice, token))).toBe("HANDOVER_PENDING");
+    await waitForFact("the label is taken offline", () => (bench.doorCalls.includes(`delete ${alice} offline`) ? true : undefined));
   });
 
   it("a label that nobody serves after a hand-over is offline", async () => {

@@ -49,6 +49,8 @@ export type HookBench = AsyncDisposable & {
   frps: FrpsView | "gone" | "broken";
   /** How long a kick takes; a promise that never settles is a frozen frps. */
   onKick: (runId: string) => Promise<void>;
+  /** How long the edge takes to be told that a label is live. */
+  onPut: () => Promise<void>;
   /** The clock: moved by the test. */
   now: Date;
   readonly ring: KeyRing;
@@ -84,7 +86,10 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
-    put: async ({ label }) => void doorCalls.push(`put ${label}`),
+    put: async ({ label }) => {
+      doorCalls.push(`put ${label}`);
+      await bench.onPut();
+    },
     delete: async (label, { reason }) => void doorCalls.push(`delete ${label} ${reason}`),
     replaceAll: async ({ live }) => void doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`),
     handOver: async (label) => void doorCalls.push(`hand over ${label}`),
@@ -105,6 +110,7 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
     kicked,
     frps: { clients: [], proxies: [] },
     onKick: async () => {},
+    onPut: async () => {},
     now: new Date("2026-11-22T12:00:00Z"),
     ring,
     async buyToken(label) {

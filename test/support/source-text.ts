@@ -34,7 +34,7 @@ export function listFiles(folder: string, endings: readonly string[]): readonly 
 }
 
 /** The source files below a folder. */
-export function readSources(folder: string): readonly SourceFile[] {
+function readSources(folder: string): readonly SourceFile[] {
   return listFiles(folder, [".ts", ".mjs"]).map((path) => readSource(path, readFileSync(join(root, path), "utf8")));
 }
 

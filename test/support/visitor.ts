@@ -53,13 +53,19 @@ export async function visit(
 export function startVisiting(
   port: number,
   host: string,
-  options: { readonly everyMs: number; readonly path?: string; readonly timeoutMs?: number },
+  options: { readonly everyMs: number; readonly paths?: readonly string[]; readonly timeoutMs?: number },
 ): { readonly visits: (Visit | Error)[]; stop(): Promise<void> } {
+  const { paths = ["/"] } = options;
+  let sent = 0;
+  const nextPath = (): string => {
+    sent += 1;
+    return paths[sent % paths.length] ?? "/";
+  };
   const visits: (Visit | Error)[] = [];
   const agent = new Agent({ keepAlive: true, maxSockets: 100 });
   const pending = new Set<Promise<void>>();
   const timer = setInterval(() => {
-    const one = visit(port, host, { agent, ...options }).then(
+    const one = visit(port, host, { agent, path: nextPath(), timeoutMs: options.timeoutMs ?? 20_000 }).then(
       (answer) => void visits.push(answer),
       (error: unknown) => void visits.push(error instanceof Error ? error : new Error(String(error))),
     );

@@ -12,13 +12,15 @@ import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
 import { openSessionStore, openStateLock, openTokenStore } from "@keyhole/store";
 import { type Supervisor, startSupervisor } from "@keyhole/supervisor";
 import { createTokenApp, startTokenService } from "@keyhole/token";
+import { awaitFrps } from "./await-frps.ts";
 import { renderClientConfig } from "./client-config.ts";
-import type { Config, ListenAddress } from "./config/settings.ts";
+import type { Config } from "./config/settings.ts";
+import { listenKeys, loopback, printAddress, requireFree, wantedPorts } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { createMetrics, startMetrics } from "./metrics.ts";
 import { openControlCertificate } from "./state/certificates.ts";
 import { openKeyRing } from "./state/key-files.ts";
-import { findPortHolder, isFree, openPorts } from "./state/ports.ts";
+import { openPorts } from "./state/ports.ts";
 import { makePrivateDirectory } from "./state/private-file.ts";
 import { writeReadyFile } from "./state/ready-file.ts";
 import type { World } from "./world.ts";
@@ -37,9 +39,6 @@ export type Keyhole = AsyncDisposable & {
 
 /** The response header that only answers of a proxied app carry between frps and the edge. */
 const marker = "x-keyhole-app";
-const loopback = "127.0.0.1";
-/** How long frps may take to be ready at a start. */
-const startTimeoutMs = 30_000;
 
 /**
  * Starts everything and resolves when a tunnel can be served. Throws a `Fault` or `FrpFault` that says what to do, and
@@ -61,8 +60,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     randomBytes,
   });
   const portOf = (key: string): number => internal.ports[key] ?? 0;
-  for (const key of ["token.listen", "control.listen", "edge.listen", "plugin.listen", "metrics.listen"] as const)
-    await requireFree(key, config[key].host, portOf(key));
+  for (const key of listenKeys) await requireFree(key, config[key].host, portOf(key));
   const tokenKeys = openKeyRing({ dir: join(stateDir, "keys", "token-hmac"), now, randomBytes });
   const ticketKeys = openKeyRing({ dir: join(stateDir, "keys", "ticket-hmac"), now, randomBytes });
   const certificate = await openControlCertificate({ dir: join(stateDir, "control"), host: config["control.host"], now });
@@ -224,53 +222,6 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const running = stack.move();
   return { urls, binaries, edgePort: edge.visitorsPort, plugin, supervisor, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
-
-/** Every listener and internal port, with what is configured for it; 0 is chosen once. */
-function wantedPorts(config: Config): Record<string, ListenAddress> {
-  return {
-    "token.listen": config["token.listen"],
-    "control.listen": config["control.listen"],
-    "edge.listen": config["edge.listen"],
-    "plugin.listen": config["plugin.listen"],
-    "metrics.listen": config["metrics.listen"],
-    "frps.bindPort": { host: loopback, port: config["frps.bindPort"] },
-    "frps.vhostHttpPort": { host: loopback, port: config["frps.vhostHttpPort"] },
-    "frps.dashboardPort": { host: loopback, port: config["frps.dashboardPort"] },
-  };
-}
-
-/** Waits for frps, but not for ever, and not once somebody wants us to stop. */
-async function awaitFrps(supervisor: Supervisor, signal: AbortSignal | undefined): Promise<void> {
-  const deadline = AbortSignal.timeout(startTimeoutMs);
-  const over = AbortSignal.any(signal === undefined ? [deadline] : [deadline, signal]);
-  await new Promise<void>((resolve, reject) => {
-    const stop = (): void => {
-      const { state, lastExit } = supervisor.status();
-      reject(
-        new Fault(
-          "FRPS_NOT_READY",
-          signal?.aborted === true
-            ? "Stopped before frps was ready."
-            : `frps is not ready after ${startTimeoutMs / 1000} s (${state}). ${lastExit ?? "It has said nothing; see frps.log in stateDir."}`,
-        ),
-      );
-    };
-    if (over.aborted) stop();
-    over.addEventListener("abort", stop, { once: true });
-    supervisor.whenReady().then(resolve, reject);
-  });
-}
-
-async function requireFree(key: string, host: string, port: number): Promise<void> {
-  if (await isFree(host, port)) return;
-  const holder = findPortHolder(port);
-  throw new Fault(
-    "PORT_BUSY",
-    `${key}: ${printAddress({ host, port })} is in use${holder === undefined ? "" : ` by ${holder}`}. Stop that, or set ${key} to another port in keyhole.toml.`,
-  );
-}
-
-const printAddress = ({ host, port }: ListenAddress): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
 
 /** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */
 function createReadFrps(dashboard: ReturnType<typeof createDashboard>): ReadFrps {

@@ -10,6 +10,7 @@ import {
   deriveUnrecordedEnd,
   grant,
   type Label,
+  type LeaveReason,
   mintTicket,
   type ReadKeyRing,
   type Refusal,
@@ -24,6 +25,7 @@ import {
 import type { Credential } from "./credential.ts";
 import type { Kicks } from "./kicks.ts";
 import type { Log } from "./log.ts";
+import { createSessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
 /** A login whose credential is genuine. */
@@ -80,6 +82,9 @@ const maxKnown = 100_000;
 /** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
 export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
   const { registry, tokens, sessions, door, kicks, log, now } = deps;
+  const records = createSessionRecords(deps);
+  /** Labels whose holder was displaced and whose newcomer has not connected yet. */
+  const handingOver = new Set<Label>();
   /** Ids of evicted sessions: a NewProxy of theirs that is under way must not be judged by the ticket. */
   const evicted = new Set<string>();
   /** The newest generation of recently used labels: rows are written behind the answer, so the store may not have it yet. */
@@ -119,11 +124,11 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     registry.add(session);
 
     if (others.length > 0 && !(await displace(session, others))) {
-      if (registry.remove(session)) remember(session, "displaced");
+      if (registry.remove(session)) records.remember(session, "displaced");
       return refuse("HANDOVER_PENDING");
     }
     if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
-    remember(session, undefined);
+    records.remember(session, undefined);
     return grant(session);
   }
 
@@ -153,6 +158,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   async function displace(session: Session, others: readonly Session[]): Promise<boolean> {
+    handingOver.add(session.label);
     await door.handOver(session.label);
     const work = Promise.all(
       others.map(async (other) => {
@@ -171,53 +177,21 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     }
   }
 
-  /** After the hold: a label that nobody serves is offline. */
+  /** After the hold: a label that was to be handed over, and that nobody has taken up, is offline. */
   function settle(label: Label): void {
-    const living = registry.living(label);
-    if (living.length > 0 && living.every((session) => session.connectedAt === undefined)) leave(label, "offline");
+    if (registry.living(label).some((session) => session.connectedAt !== undefined)) handingOver.delete(label);
+    if (handingOver.delete(label)) records.leave(label, "offline");
   }
 
   async function cut(session: Session): Promise<void> {
     if (session.clientAddress !== "") await door.cut(session.clientAddress);
   }
 
-  function leave(label: Label, reason: "offline" | "ended"): void {
-    const lastSeen = now();
-    void door
-      .delete(label, { lastSeen, reason })
-      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "the edge could not be told that a label is offline"));
-    seen(label, lastSeen);
-  }
-
-  function seen(label: Label, at: Date): void {
-    void sessions
-      .saveLastSeen(label, at)
-      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "last seen could not be recorded"));
-  }
-
   function end(session: Session, how: SessionEnd): boolean {
     if (!registry.remove(session)) return false;
-    remember(session, how);
+    records.remember(session, how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
-  }
-
-  /** Written behind the answer: a good credential is admitted with a full disk too. */
-  function remember(session: Session, how: SessionEnd | undefined): void {
-    const { label, generation, kind, issuedAt, endsAt, admittedAt, connectedAt } = session;
-    void sessions
-      .saveSession({
-        label,
-        generation,
-        kind,
-        issuedAt,
-        endsAt,
-        admittedAt,
-        connectedAt,
-        closedAt: how === undefined ? undefined : now(),
-        end: how,
-      })
-      .catch((cause: unknown) => log.error({ label, cause: String(cause) }, "a session could not be recorded"));
   }
 
   /**
@@ -225,10 +199,20 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
    * slips in afterwards with an older token gains nothing by it.
    */
   function raise(session: Session, newest: TokenRecord | undefined): void {
-    if (newest === undefined || newest.kind !== session.kind || newest.expiresAt <= session.endsAt) return;
-    session.endsAt = newest.expiresAt;
-    if (newest.issuedAt >= session.admittedAt) session.issuedAt = newest.issuedAt;
-    remember(session, undefined);
+    if (newest === undefined || newest.kind !== session.kind) return;
+    const endsAt = latest(session.endsAt, newest.expiresAt);
+    const issuedAt = newest.issuedAt >= session.admittedAt ? latest(session.issuedAt, newest.issuedAt) : session.issuedAt;
+    if (endsAt === session.endsAt && issuedAt === session.issuedAt) return;
+    session.endsAt = endsAt;
+    session.issuedAt = issuedAt;
+    records.remember(session, undefined);
+  }
+
+  /** Takes the label from the edge if nobody is left who may serve it. */
+  function leaveIfNobody({ label, connectedAt }: Session, reason: LeaveReason): void {
+    if (registry.living(label).length > 0) return;
+    // A session that never connected was never served: the edge does not know of it, and nobody saw the label.
+    if (handingOver.delete(label) || connectedAt !== undefined) records.leave(label, reason);
   }
 
   return {
@@ -250,8 +234,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       const connectedAt = session.connectedAt ?? now();
       if (session.connectedAt === undefined) {
         session.connectedAt = connectedAt;
-        remember(session, undefined);
-        seen(session.label, connectedAt);
+        records.remember(session, undefined);
+        records.seen(session.label, connectedAt);
         log.info({ event: "session.connected", label: session.label, session: session.id }, "tunnel connected");
       }
       await door.put({ label: session.label, since: connectedAt });
@@ -261,18 +245,18 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
 
     closeTunnel(session, proxyName) {
       if (!session.proxies.delete(proxyName) || session.proxies.size > 0) return;
-      if (end(session, "closed") && registry.living(session.label).length === 0) leave(session.label, "offline");
+      if (end(session, "closed")) leaveIfNobody(session, "offline");
     },
 
     forget(session, how) {
-      if (end(session, how) && registry.living(session.label).length === 0) leave(session.label, "offline");
+      if (end(session, how)) leaveIfNobody(session, "offline");
     },
 
     async evict(session, how) {
       evicted.add(session.id);
       setTimeout(() => evicted.delete(session.id), 600_000).unref();
       if (!end(session, how)) return;
-      if (registry.living(session.label).length === 0) leave(session.label, "ended");
+      leaveIfNobody(session, "ended");
       await cut(session);
       await kicks
         .kick(session.ticket, 5000)
@@ -286,3 +270,5 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     },
   };
 }
+
+const latest = (first: Date, second: Date): Date => (second > first ? second : first);

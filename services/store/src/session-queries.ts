@@ -53,7 +53,7 @@ export function prepareSessionWrites(db: Database) {
 }
 
 /** What `prepareSessionReads` makes. */
-export type SessionReads = ReturnType<typeof prepareSessionReads>;
+type SessionReads = ReturnType<typeof prepareSessionReads>;
 
 /** What `prepareSessionWrites` makes. */
 export type SessionWrites = ReturnType<typeof prepareSessionWrites>;

@@ -52,7 +52,7 @@ export function prepareTokenWrites(db: Database) {
 }
 
 /** What `prepareTokenReads` makes. */
-export type TokenReads = ReturnType<typeof prepareTokenReads>;
+type TokenReads = ReturnType<typeof prepareTokenReads>;
 
 /** What `prepareTokenWrites` makes. */
 export type TokenWrites = ReturnType<typeof prepareTokenWrites>;

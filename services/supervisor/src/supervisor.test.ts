@@ -192,7 +192,8 @@ test("8: a binary that is exchanged while frps runs is never started; the record
   const refused = await until((status) => status.lastExit?.includes("is not the file that was recorded") === true);
   expect(refused).toMatchObject({ state: "backing-off", pid: undefined });
   writeFileSync(path, content);
-  await until((status) => status.restarts > refused.restarts && status.pid !== undefined);
+  await vi.waitUntil(() => supervisor.status().pid !== undefined, { timeout: 15_000, interval: 10 });
+  expect(supervisor.status().restarts).toBeGreaterThan(refused.restarts);
 });
 
 test("8: the recorded frps of an earlier run is ended before another is started, and a line says so", async () => {

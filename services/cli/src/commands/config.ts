@@ -1,6 +1,7 @@
 /** `keyhole config check|show`: what is configured, and whether it can work. */
 import { loadConfig } from "../config/load-config.ts";
 import type { ListenAddress, SettingKey } from "../config/settings.ts";
+import { printAddress } from "../listeners.ts";
 
 /** Checks the configuration: prints one line, or throws the fault with every problem. */
 export function runConfigCheck(options: { readonly config?: string }): void {
@@ -13,10 +14,9 @@ export function runConfigShow(options: { readonly config?: string; readonly json
   const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: process.env });
   const entries = (Object.entries(config) as [SettingKey, unknown][])
     .filter(([, value]) => value !== undefined)
-    .map(([key, value]) => [key, isListen(value) ? printListen(value) : value] as const);
+    .map(([key, value]) => [key, isListen(value) ? printAddress(value) : value] as const);
   if (options.json === true) process.stdout.write(`${JSON.stringify(Object.fromEntries(entries), undefined, 2)}\n`);
   else for (const [key, value] of entries) process.stdout.write(`${key} = ${JSON.stringify(value)}\n`);
 }
 
 const isListen = (value: unknown): value is ListenAddress => typeof value === "object" && value !== null && "port" in value;
-const printListen = ({ host, port }: ListenAddress): string => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);

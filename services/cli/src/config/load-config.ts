@@ -122,7 +122,8 @@ function suggest(unknown: string, known: readonly string[]): string {
   const ranked = known
     .map((key) => ({ key, distance: editDistance(unknown.toLowerCase(), key.toLowerCase()) }))
     .sort((first, second) => first.distance - second.distance);
-  const best = ranked[0];
+  const longer = known.find((key) => key.toLowerCase().startsWith(unknown.toLowerCase()));
+  const best = longer === undefined ? ranked[0] : { key: longer, distance: 0 };
   return best !== undefined && best.distance <= Math.max(3, unknown.length / 3) ? `; did you mean ${best.key}?` : "";
 }
 
