@@ -69,10 +69,7 @@ export async function locateBinaries(options: { cacheDir: string; env: Environme
 async function obtainCached(options: Parameters<typeof obtainPinned>[0]): Promise<FrpBinaries> {
   const { pin, say, cacheDir } = options;
   const content = await readCache(cacheDir, pin.version);
-  if (content.kind === "held") {
-    say(`frps and frpc ${pin.version}: in the cache (${content.source}), digests as recorded`);
-    return content.binaries;
-  }
+  if (content.kind === "held") return content.binaries;
   if (content.kind === "changed") say(`${content.binary.path} is not the file that was recorded: getting it anew`);
   return withWorkDirectory(cacheDir, async (workDirectory) => {
     const baseUrl = options.env.KEYHOLE_FRP_RELEASES || defaultReleases;

@@ -55,6 +55,7 @@ describe("port 7000", () => {
     const ended = once(frps, "end");
     client.destroy();
     await ended;
+    frps.end();
     await eventually(
       "it is forgotten",
       () => harness.door.sourceOf(addressOf(frps)) === undefined && harness.edge.stats().controlConnections === 0,

@@ -70,8 +70,9 @@ export async function startFrpc(options: FrpcOptions): Promise<Frpc> {
   };
 
   const hear = (text: string): void => {
-    if (text.trim() === "") return;
     const { meaning, level, source, at, message } = parseFrpcLine(text);
+    // What is left of a line that only resets a terminal's colour.
+    if (message.trim() === "") return;
     const fields = { component: "frpc", source, ...(at === undefined ? {} : { at }) };
     log[level === "trace" ? "debug" : level](fields, message);
     // frpc does not say that it lost a connection, only that it tries again.

@@ -40,14 +40,16 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
   let queue: Promise<void> = Promise.resolve();
 
   const hear = (text: string): void => {
-    if (text.trim() === "") return;
     const line = parseFrpLogLine(text);
+    if (line.message.trim() === "") return;
     run.push(line);
     if (run.length > keptLines) run.shift();
     // A panic says its reason first, and hundreds of lines of stack after it.
     if (line.at === undefined && /^(panic|fatal error): /.test(line.message)) panic ??= line.message;
     const fields = { component: "frps", source: line.source, ...(line.at === undefined ? {} : { at: line.at }) };
-    log[line.level === "trace" ? "debug" : line.level](fields, line.message);
+    // frps logs every call of its dashboard at info; ours come every two seconds.
+    const isNoise = line.level === "trace" || (line.level === "info" && line.source.startsWith("http/middleware.go"));
+    log[isNoise ? "debug" : line.level](fields, line.message);
   };
 
   const take = (bytes: Buffer): void => {

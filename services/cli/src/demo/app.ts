@@ -17,8 +17,8 @@ export async function startDemoApp(address: string): Promise<DemoApp> {
       .map((name) => `<tr><th>${name}</th><td>${escapeHtml(String(request.headers[name] ?? ""))}</td></tr>`)
       .join("");
     response.writeHead(200, { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" });
-    response.end(`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Keyhole</title>
-<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:10vh auto;padding:0 1rem;color:#1c1c28;background:#fbfaf7}code,td{font-family:ui-monospace,monospace;overflow-wrap:anywhere}th{text-align:left;padding-right:1rem;font-weight:500;color:#666}h1{font-size:1.6rem}@media(prefers-color-scheme:dark){body{color:#e8e6e3;background:#16161d}th{color:#999}}</style>
+    response.end(`<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>Keyhole</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:10vh auto;padding:0 1rem;color:#1c1c28;background:#fbfaf7}h1{font-size:1.6rem;line-height:1.25}code,td{font-family:ui-monospace,monospace;font-size:.875rem;overflow-wrap:anywhere}table{border-spacing:0}th{text-align:left;vertical-align:baseline;white-space:nowrap;padding-right:1.5rem;font-weight:500;color:#666}@media(max-width:40rem){th,td{display:block}td{padding-bottom:.5rem}}@media(prefers-color-scheme:dark){body{color:#e8e6e3;background:#16161d}th{color:#999}}</style>
 <h1>${demoGreeting}</h1><p>It is served at the address of the wallet <code>${escapeHtml(address)}</code>, through stock frp, to whoever opens it. No port of this app is open to the network.</p>
 <p>What this app was told about your request:</p><table>${shown}</table></html>\n`);
   });

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
+import { basename } from "node:path";
 import { Fault } from "@keyhole/core";
 import { isRecordedAlive, readProcessRecord } from "@keyhole/frp";
 import { readPrivateFile, writePrivateFile } from "./private-file.ts";
@@ -95,7 +96,7 @@ export function findPortHolder(port: number): string | undefined {
       ),
     );
     for (const pid of readdirSync("/proc").filter((name) => /^[0-9]+$/.test(name)))
-      if (holds(pid, inodes)) return `${readFileSync(`/proc/${pid}/comm`, "utf8").trim()} (pid ${pid})`;
+      if (holds(pid, inodes)) return `${basename(readlinkSync(`/proc/${pid}/exe`))} (pid ${pid})`;
   } catch {
     // No /proc: nothing to say.
   }
