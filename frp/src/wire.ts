@@ -9,7 +9,7 @@ export const loginType = 0x6f;
 export const loginRespType = 0x31;
 
 /** frp reads no message of v1 that is longer, and sends none. */
-export const maxMessageBytes = 10_240;
+const maxMessageBytes = 10_240;
 
 /** One message. */
 export function encodeMessage(type: number, content: object): Buffer {

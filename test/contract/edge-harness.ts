@@ -12,7 +12,7 @@ import { createDoor, type NodeEdge, type NodeEdgeOptions, startNodeEdge } from "
 import { first } from "./edge-certificates.ts";
 
 export const domain = "tunnel.localhost";
-export const marker = "X-Keyhole-App";
+const marker = "X-Keyhole-App";
 
 export function labelOf(digit: string): Label {
   const label = parseLabel(`0x${digit.repeat(40)}`);
@@ -23,7 +23,7 @@ export function labelOf(digit: string): Label {
 export const live = labelOf("a");
 export const offline = labelOf("0");
 
-export type FakeFrps = {
+type FakeFrps = {
   /** What the vhost port does with a request. */
   handle: RequestListener;
   readonly seen: IncomingMessage[];

@@ -14,7 +14,7 @@ export const domain = "tunnel.localhost";
 const main = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 
 /** What `ready.json` says. */
-export type Ready = {
+type Ready = {
   pid: number;
   urls: { token: string; edge: string; control: string; metrics: string };
   binaries: { frps: string; frpc: string };

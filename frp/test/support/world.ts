@@ -28,7 +28,7 @@ export function findBinaries(): Promise<FrpBinaries> {
 }
 
 /** A frpc of the test: what differs from a plain client of one http proxy. */
-export type ClientOptions = {
+type ClientOptions = {
   readonly name: string;
   readonly localPort: number;
   readonly subdomain: string;

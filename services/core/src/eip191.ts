@@ -15,7 +15,7 @@ export function hashPersonalMessage(message: string): Uint8Array {
 }
 
 /** The address of an uncompressed public key (65 bytes, 0x04 first). */
-export function addressOfPublicKey(publicKey: Uint8Array): Uint8Array {
+function addressOfPublicKey(publicKey: Uint8Array): Uint8Array {
   return keccak256(publicKey.subarray(1)).slice(12);
 }
 

@@ -6,7 +6,7 @@
 import { X509Certificate } from "node:crypto";
 import { type FSWatcher, watch } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { createSecureContext } from "node:tls";
 import { Fault } from "@keyhole/core";
 import type { Log } from "./log.ts";
@@ -74,7 +74,11 @@ export async function openCertificate(options: {
     settling = setTimeout(check, settleMs).unref();
   };
   const poll = setInterval(check, pollMs).unref();
-  const watchers = watchFolders(new Set([dirname(certFile), dirname(keyFile)]), soon);
+  const names = new Set([basename(certFile), basename(keyFile)]);
+  const watchers = watchFolders(new Set([dirname(certFile), dirname(keyFile)]), (name) => {
+    // The folder may be a busy one; other files are not our business.
+    if (name === null || names.has(name)) soon();
+  });
   return {
     current: () => pair,
     [Symbol.dispose]() {
@@ -87,11 +91,11 @@ export async function openCertificate(options: {
 }
 
 /** Folders, not files: a file that is replaced by a rename is another file, and its watch stays with the old one. */
-function watchFolders(folders: ReadonlySet<string>, onEvent: () => void): FSWatcher[] {
+function watchFolders(folders: ReadonlySet<string>, onEvent: (name: string | null) => void): FSWatcher[] {
   const watchers: FSWatcher[] = [];
   for (const folder of folders) {
     try {
-      const watcher = watch(folder, { persistent: false }, onEvent);
+      const watcher = watch(folder, { persistent: false }, (_event, name) => onEvent(name));
       watcher.on("error", () => watcher.close());
       watchers.push(watcher);
     } catch {

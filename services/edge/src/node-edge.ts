@@ -14,7 +14,7 @@ import { createUpstream } from "./upstream.ts";
 import { startVisitorsListener } from "./visitors-listener.ts";
 
 /** Held requests: overall, and for one label. */
-export const holdLimits = { overall: 1000, perLabel: 100 } as const;
+const holdLimits = { overall: 1000, perLabel: 100 } as const;
 /** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */
 const beyondAppTimeoutMs = 5000;
 const stopGraceMs = 1000;

@@ -11,8 +11,8 @@ import type { Exchange } from "./exchange.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
 
-/** A visitor that takes nothing for so long is gone in all but name. */
-const stallMs = 60_000;
+/** A visitor that takes nothing for so long is gone in all but name; generous, because a slow link drains in steps. */
+const stallMs = 180_000;
 /** frps's own pages are 489 bytes; what is longer is not worth keeping the connection for. */
 const maxDroppedBytes = 16 * 1024;
 

@@ -68,7 +68,13 @@ export function proxyUpgrade(exchange: Exchange, headers: readonly string[], ups
         sent.destroy();
         return;
       }
-      relay(exchange, answer, kept, upstream);
+      try {
+        relay(exchange, answer, kept, upstream);
+      } catch {
+        settle({ kind: "broken" });
+        sent.destroy();
+        return;
+      }
       settle({ kind: "answered" });
       exchange.whenGone = () => sent.destroy();
     });

@@ -67,17 +67,18 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   const { log, counters } = deps;
   const sockets = new Set<Socket>();
   /** Requests under way on each connection: who must hear that its visitor left, and whether raw bytes may be written. */
-  const underWay = new WeakMap<Duplex, Set<Exchange>>();
+  const underWay = new WeakMap<Duplex, Map<Exchange, () => void>>();
   let inFlight = 0;
   let whenQuiet: (() => void) | undefined;
 
-  const exchangesOf = (socket: Duplex): Set<Exchange> => {
+  const exchangesOf = (socket: Duplex): Map<Exchange, () => void> => {
     const known = underWay.get(socket);
     if (known !== undefined) return known;
-    const exchanges = new Set<Exchange>();
+    const exchanges = new Map<Exchange, () => void>();
     underWay.set(socket, exchanges);
+    // Also tells requests that wait in line for the connection, whose own answers hear nothing.
     socket.once("close", () => {
-      for (const exchange of [...exchanges]) exchange.leave();
+      for (const over of [...exchanges.values()]) over();
     });
     return exchanges;
   };
@@ -86,19 +87,18 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     const source = plainAddress(req.socket.remoteAddress);
     const exchange = new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
     const exchanges = exchangesOf(req.socket);
-    exchanges.add(exchange);
-    inFlight += 1;
-    const leave = (): void => exchange.leave();
-    const gone = (): void => {
-      if (!res.writableFinished) leave();
+    const over = (): void => {
       if (!exchanges.delete(exchange)) return;
       inFlight -= 1;
+      if (!res.writableFinished) exchange.leave();
       if (inFlight === 0) whenQuiet?.();
     };
-    // 'close' of the answer: sent, or its connection is gone. 'aborted': the visitor closed its side halfway.
-    res.once("close", gone);
-    res.once("finish", gone);
-    req.once("aborted", leave);
+    exchanges.set(exchange, over);
+    inFlight += 1;
+    res.once("finish", over);
+    res.once("close", over);
+    // A write that crosses its visitor's leaving is reported here, and must not end the process.
+    res.on("error", () => {});
     return exchange;
   };
 
@@ -192,7 +192,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   server.on("connect", (_req, socket) => refuseRaw(socket, "METHOD_NOT_ALLOWED"));
   server.on("clientError", (error: Error & { code?: string; rawPacket?: Buffer }, socket) => {
     const code = codeOfParseError(error);
-    const [exchange, ...more] = underWay.get(socket) ?? [];
+    const [exchange, ...more] = underWay.get(socket)?.keys() ?? [];
     // An answer under way must not have bytes of ours run into it, nor a request before this one be answered by it: with
     // requests under way, words are due only when it is the body of the one and only that is broken.
     const isAnswerable = exchange === undefined || (more.length === 0 && !exchange.req.complete && !exchange.res.headersSent);

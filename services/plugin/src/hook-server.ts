@@ -30,7 +30,7 @@ const bodyTimeoutMs = 5000;
 const answerTimeoutMs = 950;
 
 /** Makes the request listener, without a port. */
-export function createHookListener(deps: HookServerDeps): (request: IncomingMessage, response: ServerResponse) => void {
+function createHookListener(deps: HookServerDeps): (request: IncomingMessage, response: ServerResponse) => void {
   const expected = Buffer.from(`Basic ${Buffer.from(`${deps.user}:${deps.password}`).toString("base64")}`);
 
   function isFrps(header: string | undefined): boolean {

@@ -33,7 +33,7 @@ export function judgeProxy(proxy: NewProxyContent, label: Label): Refusal | unde
  * Names are unique across the whole frps, so nobody may take one that another client needs: the label, the label and
  * anything after a dot, and what the personal server uses (`personal-server-<label>`, `ps-` and 8 hexadecimal digits).
  */
-export function isOwnName(name: string, label: Label): boolean {
+function isOwnName(name: string, label: Label): boolean {
   const lower = name.toLowerCase();
   if (!/^[\x21-\x7e]{1,128}$/.test(name)) return false;
   // frpc puts its `user` and a dot before every name; the personal server sets no user.

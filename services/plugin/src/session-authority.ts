@@ -29,7 +29,7 @@ import { createSessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
 /** A login whose credential is genuine. */
-export type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly clientAddress: string };
+type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly clientAddress: string };
 
 /** What the authority needs of the world. */
 export type SessionAuthorityDeps = {
