@@ -174,7 +174,7 @@ test("every exception of this file is still needed", () => {
 
 test("tests are not skipped, not singled out, not retried, and mock no module", () => {
   const forbidden =
-    /\bvi\.(?:mock|doMock|hoisted|stubGlobal|useFakeTimers)\b|\b(?:test|it|describe)(?:\.\w+)*\.(?:skip|only|todo|skipIf|runIf|fails)\b|\bx(?:it|test|describe)\(|\.toMatch(?:Inline|File)?Snapshot\(|\bretry:/;
+    /\bvi\.(?:mock|doMock|hoisted|stubGlobal)\b|\b(?:test|it|describe)(?:\.\w+)*\.(?:skip|only|todo|skipIf|runIf|fails)\b|\bx(?:it|test|describe)\(|\.toMatch(?:Inline|File)?Snapshot\(|\bretry:/;
   const found = sources.filter(({ path }) => isTest(path)).flatMap((file) => findAll(file, file.code, forbidden));
   expect(found).toEqual([]);
 });

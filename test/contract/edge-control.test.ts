@@ -11,7 +11,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { startNodeEdge } from "@keyhole/edge";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { expired, first, second } from "./edge-certificates.ts";
-import { eventually, type Harness, hostOf, live, openHarness, sendRaw } from "./edge-harness.ts";
+import { eventually, type Harness, hostOf, live, observeStill, openHarness, sendRaw } from "./edge-harness.ts";
 
 let harness: Harness;
 beforeAll(async () => {
@@ -90,16 +90,14 @@ describe("port 7000", () => {
     const { client, frps } = await dial();
     client.pause();
     const block = Buffer.alloc(256 * 1024);
-    let blocks = 0;
-    while (frps.write(block) && blocks < 400) blocks += 1;
-    let before = -1;
-    await eventually("it stands still", async () => {
-      const isStill = frps.bytesWritten - frps.writableLength === before;
-      before = frps.bytesWritten - frps.writableLength;
-      if (frps.writableLength === 0) for (let more = 0; more < 40; more += 1) frps.write(block);
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      return isStill && frps.writableLength > 0;
-    });
+    const fill = (): void => {
+      while (!frps.destroyed && frps.writableLength < 8 * block.length) if (!frps.write(block)) break;
+    };
+    frps.on("drain", fill);
+    fill();
+    await observeStill("what frps has sent", () => frps.bytesWritten - frps.writableLength);
+    expect(frps.writableLength).toBeGreaterThan(0);
+    frps.off("drain", fill);
     client.destroy();
     frps.destroy();
   });

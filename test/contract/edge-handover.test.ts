@@ -215,8 +215,12 @@ describe("a label that changes hands", () => {
     await putNow(label);
     const replies: ReturnType<typeof visit>[] = [];
     const visits = setInterval(() => replies.push(visit(harness.edge, hostOf(label))), 20);
+    const moreVisits = (count: number): Promise<void> => {
+      const wanted = replies.length + count;
+      return eventually(`${count} more visits`, () => replies.length >= wanted);
+    };
     for (let round = 1; round <= 10; round += 1) {
-      await pause(150);
+      await moreVisits(7);
       await harness.door.handOver(label);
       // The kick: no route, and what was under way gets frps's page or a broken connection.
       isRouted = false;
@@ -225,16 +229,16 @@ describe("a label that changes hands", () => {
         if (round % 2 === 0) asFrps(res);
         else res.destroy();
       }
-      await pause(5);
+      await moreVisits(1);
       if (round % 3 === 0) await harness.door.delete(label, went);
-      await pause(10);
+      await moreVisits(1);
       holder = round;
       await putNow(label);
       // The proxy is registered a moment after the plugin has said yes.
-      await pause(5);
+      await moreVisits(1);
       isRouted = true;
     }
-    await pause(100);
+    await moreVisits(5);
     clearInterval(visits);
     const statuses = (await Promise.all(replies)).map((reply) => reply.status);
     expect(statuses.length).toBeGreaterThan(60);
@@ -249,8 +253,4 @@ async function settled(label: ReturnType<typeof labelOf>): Promise<void> {
   expect((await visit(harness.edge, hostOf(label))).status).toBe(502);
   harness.frps.handle = handle;
   harness.frps.seen.length = 0;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

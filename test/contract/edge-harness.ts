@@ -241,3 +241,16 @@ export async function eventually(what: string, fact: () => boolean | Promise<boo
     await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
+
+/** Reads a figure again and again until it is above 0 and has stood still for a while. */
+export async function observeStill(what: string, read: () => number, stillMs = 100, deadlineMs = 10_000): Promise<number> {
+  const end = performance.now() + deadlineMs;
+  let last = read();
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, stillMs));
+    const figure = read();
+    if (figure > 0 && figure === last) return figure;
+    if (performance.now() > end) throw new Error(`never stood still: ${what}`);
+    last = figure;
+  }
+}

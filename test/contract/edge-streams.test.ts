@@ -7,7 +7,19 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
-import { asApp, asFrps, eventually, type Harness, hostOf, labelOf, live, openHarness, sendRaw, visit } from "./edge-harness.ts";
+import {
+  asApp,
+  asFrps,
+  eventually,
+  type Harness,
+  hostOf,
+  labelOf,
+  live,
+  observeStill,
+  openHarness,
+  sendRaw,
+  visit,
+} from "./edge-harness.ts";
 
 let harness: Harness;
 let handle: Harness["frps"]["handle"];
@@ -148,13 +160,7 @@ describe("bodies", () => {
     socket.on("error", () => {});
     socket.pause();
     socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
-    let last = -1;
-    await eventually("the app is stopped by backpressure", async () => {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      const isStill = written > 0 && written === last;
-      last = written;
-      return isStill;
-    });
+    await observeStill("what the app writes", () => written);
     expect(written).toBeLessThan(32 * 1024 * 1024);
     socket.destroy();
   });
@@ -345,6 +351,10 @@ it("stop ends what is under way after at most a second, and what is finished at 
   await ended;
   expect(answer.complete).toBe(false);
   const second = await harness.again();
+  const ws = new WebSocket(`ws://127.0.0.1:${second.visitorsPort}/`, { headers: { Host: host } });
+  await once(ws, "open");
+  ws.terminate();
+  await eventually("its connection is gone", () => second.stats().openVisitorConnections === 0);
   const quick = performance.now();
   await second.stop();
   expect(performance.now() - quick).toBeLessThan(500);

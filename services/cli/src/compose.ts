@@ -116,7 +116,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       hook: { host: config["plugin.listen"].host, port: portOf("plugin.listen"), user: hookUser, password: internal.hookPassword },
       tokens,
       sessions,
-      door: createDoor({ mapsDir, runtime: edge.runtime, now }),
+      door: createDoor({ mapsDir, runtime: edge.runtime, now, log: component("edge") }),
       tokenKeys,
       ticketKeys,
       ttlSeconds: config["token.ttlSeconds"],

@@ -179,6 +179,11 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     sendAnswer(take(req, res, readRequestForm(req, deps.names).hasBody, true), "EXPECTATION_FAILED");
   });
   server.on("upgrade", (req, socket, head) => {
+    // Node before 24.9 does not ask the callback above, and has given up the connection's parser by now.
+    if (!isWebSocketRequest(req)) {
+      refuseRaw(socket, "REQUEST_MALFORMED");
+      return;
+    }
     const res = new ServerResponse(req);
     res.assignSocket(req.socket);
     res.shouldKeepAlive = false;
