@@ -5,10 +5,8 @@
 import type { ReadTunnelStatus, SessionReader } from "@keyhole/core";
 import type { SessionRegistry } from "./session-registry.ts";
 
-/** How old the dashboard's word may be before what we say is stale, in ms. */
+/** How old the dashboard's word may be before what we say is stale, and before a proxy no longer counts as shown, in ms. */
 const staleAfterMs = 10_000;
-/** How long a proxy that frps was just told to register counts as routable before the dashboard shows it, in ms. */
-const graceMs = 3000;
 
 /** Makes the reader that the token service is given. */
 export function createTunnelStatus(deps: {
@@ -19,18 +17,17 @@ export function createTunnelStatus(deps: {
 }): ReadTunnelStatus {
   return async (label) => {
     const now = deps.now();
-    const asOf = deps.reconciledAt() ?? now;
-    const stale = now.getTime() - asOf.getTime() > staleAfterMs;
+    const reconciledAt = deps.reconciledAt() ?? now;
+    const stale = now.getTime() - reconciledAt.getTime() > staleAfterMs;
+    // What frps told us since counts too: a Login or a CloseProxy is as good as the dashboard.
+    const asOf = (event: Date | null): Date => (event !== null && event > reconciledAt ? event : reconciledAt);
     const session = deps.registry.living(label).find((candidate) => candidate.connectedAt !== undefined);
-    if (session?.connectedAt === undefined)
-      return { status: "disconnected", lastSeen: (await deps.sessions.lastSeen(label)) ?? null, asOf, stale };
-    const shownAt = session.seenAt ?? session.connectedAt;
-    return {
-      status: "connected",
-      connectedSince: session.connectedAt,
-      routable: now.getTime() - shownAt.getTime() < Math.max(graceMs, staleAfterMs),
-      asOf,
-      stale,
-    };
+    if (session?.connectedAt === undefined) {
+      const lastSeen = (await deps.sessions.lastSeen(label)) ?? null;
+      return { status: "disconnected", lastSeen, asOf: asOf(lastSeen), stale };
+    }
+    const { connectedAt, seenAt = connectedAt } = session;
+    const routable = now.getTime() - seenAt.getTime() < staleAfterMs;
+    return { status: "connected", connectedSince: connectedAt, routable, asOf: asOf(connectedAt), stale };
   };
 }

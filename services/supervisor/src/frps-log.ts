@@ -47,8 +47,9 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
     // A panic says its reason first, and hundreds of lines of stack after it.
     if (line.at === undefined && /^(panic|fatal error): /.test(line.message)) panic ??= line.message;
     const fields = { component: "frps", source: line.source, ...(line.at === undefined ? {} : { at: line.at }) };
-    // frps logs every call of its dashboard at info; ours come every two seconds.
-    const isNoise = line.level === "trace" || (line.level === "info" && line.source.startsWith("http/middleware.go"));
+    // frps logs every call of its dashboard (ours come every two seconds), and every request that it could not route, with
+    // the visitor's path: the one is noise, the other the tenant's business.
+    const isNoise = line.level === "trace" || /^(?:http\/middleware|httputil\/reverseproxy)\.go:/.test(line.source);
     log[isNoise ? "debug" : line.level](fields, line.message);
   };
 
