@@ -1,16 +1,19 @@
 /**
- * `npm run tables`: writes the generated tables of the documents anew. Each stands between `<!-- table:NAME -->` and
- * `<!-- /table -->`. `--check` writes nothing and fails when a table differs from the code; a test does the same.
+ * `npm run tables`: writes the generated tables of the documents, and the API description of the token service, anew. A
+ * table stands between `<!-- table:NAME -->` and `<!-- /table -->`. `--check` writes nothing and fails when something
+ * differs from the code; a test does the same.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { configurationRows } from "@keyhole/cli";
 import { type RefusalVoice, refusalCodes, refusals } from "@keyhole/core";
+import { renderOpenApi } from "@keyhole/token";
 
 /** A generated table: where it stands and what it should say. */
 export type Table = { readonly file: string; readonly name: string; readonly markdown: string };
 
 const root = new URL("../", import.meta.url);
+const apiFile = "services/token/openapi.json";
 const voices: Readonly<Record<RefusalVoice, string>> = { token: "token service", hook: "hook (frpc prints it)", edge: "edge" };
 
 /** Every generated table, from the code as it is now. */
@@ -109,6 +112,11 @@ function main(isCheck: boolean): number {
       problems += 1;
       console.error(`${table.file}: table "${table.name}": ${error instanceof Error ? error.message : error}`);
     }
+  }
+  if (read(apiFile) !== renderOpenApi()) {
+    if (isCheck) console.error(`${apiFile} differs from the code. Run npm run tables, read the difference and commit it.`);
+    else writeFileSync(new URL(apiFile, root), renderOpenApi());
+    problems += isCheck ? 1 : 0;
   }
   return problems === 0 ? 0 : 1;
 }

@@ -28,7 +28,7 @@ const packages: Readonly<Record<string, Rule>> = {
   "services/token": { ours: ["core"], outside: ["@hono/node-server", "@hono/zod-openapi", "hono", "zod"] },
   "services/plugin": { ours: ["core", "frp"], outside: [] },
   "services/edge": { ours: ["core"], outside: ["undici", "ws"] },
-  "services/supervisor": { ours: ["frp"], outside: ["execa"] },
+  "services/supervisor": { ours: ["frp"], outside: [] },
   "services/agent": { ours: ["core", "frp"], outside: ["execa"] },
   "services/cli": { ours: ["agent", "core", "edge", "frp", "plugin", "store", "supervisor", "token"], outside: "anything" },
 };

@@ -39,7 +39,7 @@ describe("port 7000", () => {
     const [frps] = (await accepted) as [Socket];
     let known: string | undefined = "not asked";
     const [data] = (await once(frps, "data").then((chunks) => {
-      known = harness.door.sourceOf(addressOf(frps));
+      known = harness.door.connectionOf(addressOf(frps))?.source;
       return chunks;
     })) as [Buffer];
     expect(data.toString()).toBe("first bytes");
@@ -58,22 +58,24 @@ describe("port 7000", () => {
     frps.end();
     await eventually(
       "it is forgotten",
-      () => harness.door.sourceOf(addressOf(frps)) === undefined && harness.edge.stats().controlConnections === 0,
+      () => harness.door.connectionOf(addressOf(frps)) === undefined && harness.edge.stats().controlConnections === 0,
     );
   });
 
-  it("a cut ends both halves at once, and an unknown address is none", async () => {
+  it("a cut ends both halves at once, and only its id names it", async () => {
     const { client, frps } = await dial();
     frps.resume();
     const clientAddress = addressOf(frps);
-    await eventually("it is known", () => harness.door.sourceOf(clientAddress) !== undefined);
+    await eventually("it is known", () => harness.door.connectionOf(clientAddress) !== undefined);
+    const id = harness.door.connectionOf(clientAddress)?.id ?? "";
     const ended = Promise.all([new Promise((resolve) => client.once("close", resolve)), once(frps, "end")]);
     client.resume();
-    expect(await harness.door.cut(clientAddress)).toBe(true);
-    expect(harness.door.sourceOf(clientAddress)).toBeUndefined();
-    await ended;
     expect(await harness.door.cut(clientAddress)).toBe(false);
-    expect(await harness.door.cut("not an address")).toBe(false);
+    expect(await harness.door.cut(id)).toBe(true);
+    expect(harness.door.connectionOf(clientAddress)).toBeUndefined();
+    await ended;
+    expect(await harness.door.cut(id)).toBe(false);
+    expect(await harness.door.cut("not an id")).toBe(false);
   });
 
   it("a half that is closed is closed on the other side, and the rest still arrives", async () => {

@@ -117,7 +117,9 @@ describe("a label that went offline", () => {
   it("holds at most a hundred visitors of one label, and asks the others to come back", async () => {
     const label = freshLabel();
     await harness.door.delete(label, went);
-    const replies = Array.from({ length: 110 }, () => visit(harness.edge, hostOf(label)));
+    const replies = Array.from({ length: 110 }, (_, index) =>
+      visit(harness.edge, hostOf(label), { localAddress: `127.0.0.${1 + Math.floor(index / 20)}` }),
+    );
     await isHeld(100);
     harness.frps.handle = answers;
     await putNow(label);

@@ -166,7 +166,13 @@ export type Reply = {
 export async function visit(
   edge: NodeEdge,
   host: string,
-  options: { method?: string; path?: string; headers?: Record<string, string | string[]>; body?: string | Buffer } = {},
+  options: {
+    method?: string;
+    path?: string;
+    headers?: Record<string, string | string[]>;
+    body?: string | Buffer;
+    localAddress?: string;
+  } = {},
 ): Promise<Reply> {
   const { request } = await import("node:http");
   return new Promise((resolve, reject) => {
@@ -177,6 +183,7 @@ export async function visit(
       method: options.method ?? "GET",
       headers: { Host: host, ...options.headers },
       agent: false,
+      ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
     });
     sent.on("error", reject);
     sent.on("response", (answer) => {

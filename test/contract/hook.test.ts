@@ -355,6 +355,16 @@ describe("CloseProxy", () => {
     expect(status.lastSeen).toEqual(bench.now);
   });
 
+  it("2: a client that closes its proxy and opens another can still be cut", async () => {
+    const token = await bench.buyToken(alice);
+    const first = await connected(token, "", "127.0.0.1:40077");
+    await bench.closeProxy(first);
+    expect(codeOf(await bench.newProxy(first, { proxy_name: `${alice}.again` }))).toBe("admitted");
+    minutes(1);
+    await connected(token, "", "127.0.0.1:40078");
+    expect(bench.doorCalls).toContain("cut 127.0.0.1:40077");
+  });
+
   it("2: a late one closes only the session that it came from", async () => {
     const token = await bench.buyToken(alice);
     const first = await connected(token);
@@ -391,7 +401,7 @@ describe("deadlines and the dashboard", () => {
     const ticket = mintTicket(alice, grant, bench.ring, randomBytes(16));
     const idle = mintTicket(bob, grant, bench.ring, randomBytes(16));
     const view = showOnDashboard([{ label: alice, ticket, user: { user: alice, metas: {}, run_id: ticket } }]);
-    bench.frps = { ...view, clients: [...view.clients, { runId: idle, user: bob, isOnline: true, clientAddress: "127.0.0.1" }] };
+    bench.frps = { ...view, clients: [...view.clients, { runId: idle, user: bob, isOnline: true }] };
     expect(await bench.plugin.reconcile()).toBe(true);
     expect((await bench.plugin.readStatus(alice)).status).toBe("connected");
     expect(bench.doorCalls).toContain(`replace ${alice}`);
@@ -420,7 +430,7 @@ describe("deadlines and the dashboard", () => {
     await bench.plugin.reconcile();
     const client = admitted(await bench.login(alice, await bench.buyToken(alice)));
     bench.frps = {
-      clients: [...showOnDashboard([client]).clients, { runId: "stranger", user: "", isOnline: true, clientAddress: "" }],
+      clients: [...showOnDashboard([client]).clients, { runId: "stranger", user: "", isOnline: true }],
       proxies: [],
     };
     await bench.plugin.reconcile();
@@ -451,6 +461,7 @@ describe("deadlines and the dashboard", () => {
 
 describe("what is not frps", () => {
   it("10: a stranger on loopback gets a 401, whatever it says", async () => {
+    expect((await bench.raw({ path: "//", headers: { authorization: "" } })).status).toBe(401);
     for (const authorization of ["", "Basic ", "Basic eDp5", `Basic ${Buffer.from("frps:wrong").toString("base64")}`]) {
       const reply = await bench.raw({ headers: { authorization }, body: "{" });
       expect([reply.status, JSON.parse(reply.text).code]).toEqual([401, "HOOK_UNAUTHORIZED"]);
@@ -466,6 +477,7 @@ describe("what is not frps", () => {
       400,
       "OP_UNEXPECTED",
     ],
+    ["a target that is no path", { path: "//" }, 404, "NOT_FOUND"],
     ["NewWorkConn", { path: "/hook?op=NewWorkConn", body: '{"version":"0.1.0","op":"NewWorkConn","content":{}}' }, 400, "OP_UNEXPECTED"],
     ["two operations", { path: "/hook?op=Login", body: '{"version":"0.1.0","op":"NewProxy","content":{}}' }, 400, "OP_UNEXPECTED"],
     ["no JSON", { body: "{" }, 400, "BODY_NOT_JSON"],

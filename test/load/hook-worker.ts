@@ -38,7 +38,8 @@ const door: Door = {
   block: async () => {},
   unblock: async () => {},
   cut: async () => true,
-  sourceOf: () => undefined,
+  connectionOf: () => undefined,
+  claim: () => {},
 };
 const tokens = await openTokenStore({ path: join(order.dir, "tokens.db"), log });
 const sessions = await openSessionStore({ path: join(order.dir, "sessions.db"), log });

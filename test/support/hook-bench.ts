@@ -95,11 +95,12 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
     handOver: async (label) => void doorCalls.push(`hand over ${label}`),
     block: async (label) => void doorCalls.push(`block ${label}`),
     unblock: async (label) => void doorCalls.push(`unblock ${label}`),
-    cut: async (clientAddress) => {
-      doorCalls.push(`cut ${clientAddress}`);
+    cut: async (connectionId) => {
+      doorCalls.push(`cut ${connectionId}`);
       return true;
     },
-    sourceOf: () => undefined,
+    connectionOf: (clientAddress) => ({ id: clientAddress, source: clientAddress }),
+    claim: () => {},
   };
   const bench: Omit<HookBench, "plugin"> & { plugin: Plugin | undefined } = {
     plugin: undefined,
@@ -222,7 +223,7 @@ export function loginContent(fields: Record<string, unknown> = {}): Record<strin
 /** Puts a client on the dashboard as frps would show it. */
 export function showOnDashboard(clients: readonly BenchClient[]): FrpsView {
   return {
-    clients: clients.map((client) => ({ runId: client.ticket, user: client.label, isOnline: true, clientAddress: "127.0.0.1" })),
+    clients: clients.map((client) => ({ runId: client.ticket, user: client.label, isOnline: true })),
     proxies: clients.map((client) => ({ name: `${client.label}.app`, clientId: client.ticket, isOnline: true })),
   };
 }

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
-import { waitForFact } from "./wait-for-fact.ts";
+import { FactLost, waitForFact } from "./wait-for-fact.ts";
 
 /** Domain of every e2e test. */
 export const domain = "tunnel.localhost";
@@ -65,7 +65,7 @@ export async function startKeyholeProcess(
     ready = await waitForFact(
       "keyhole is ready",
       () => {
-        if (running.exitCode !== null) throw new Error(`it exited with ${running.exitCode}`);
+        if (running.exitCode !== null) throw new FactLost(`it exited with ${running.exitCode}`);
         const found = existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Ready) : undefined;
         return found?.pid === running.pid ? found : undefined;
       },

@@ -1,5 +1,8 @@
 /** Waiting for a fact, never for a time. */
 
+/** Thrown by a question whose answer can never come any more: the waiting ends at once. */
+export class FactLost extends Error {}
+
 /**
  * Asks until the answer is not undefined, at most `timeoutMs` long. Rejects with what was seen last (`describe`), so that a
  * failure explains itself.
@@ -17,6 +20,7 @@ export async function waitForFact<T>(
       const answer = await ask();
       if (answer !== undefined) return answer;
     } catch (error) {
+      if (error instanceof FactLost) throw new Error(`${name}: ${error.message}${describe === undefined ? "" : `; seen: ${describe()}`}`);
       lastError = error;
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));

@@ -17,7 +17,13 @@ export function renderSummary(state: {
   if (demo !== undefined) {
     lines.push(row("wallet", `${demo.address} ${pc.dim("(a throwaway, made for this demo)")}`));
     lines.push(row("open", pc.bold(pc.green(demo.url))));
-    lines.push(row("or", `curl -H 'Host: ${new URL(demo.url).host}' http://127.0.0.1:${state.edgePort}/`));
+    // HTTPS checks the name, so there only a resolver's answer can be replaced.
+    const { protocol, host, hostname } = new URL(demo.url);
+    const byHand =
+      protocol === "https:"
+        ? `--resolve '${hostname}:${state.edgePort}:127.0.0.1' ${demo.url}/`
+        : `-H 'Host: ${host}' http://127.0.0.1:${state.edgePort}/`;
+    lines.push(row("or", `curl ${byHand}`));
     lines.push(
       row("", pc.dim(`${Math.round(demo.signToAnswerMs)} ms from the wallet's signature to the page, through stock frps and frpc`)),
       "",

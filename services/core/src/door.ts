@@ -18,6 +18,9 @@ export type DoorState = {
   readonly blocked: ReadonlySet<Label>;
 };
 
+/** A client's connection to the control port: a name that is never given twice, and the true address (`ip:port`) of the client. */
+export type ControlConnection = { readonly id: string; readonly source: string };
+
 /** What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. */
 export type Door = {
   /** The label is served from now on. Requests that meet frps before the proxy is registered are held, not failed. */
@@ -32,10 +35,12 @@ export type Door = {
   block(label: Label): Promise<void>;
   unblock(label: Label): Promise<void>;
   /**
-   * Ends the TCP connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`), on both sides.
-   * False when there is none.
+   * The connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`) at this moment; undefined when the
+   * edge has none. Ask at Login and keep the id: ports are used again, so an address names nobody afterwards.
    */
-  cut(clientAddress: string): Promise<boolean>;
-  /** The true address (`ip:port`) behind what frps knows as `clientAddress`; undefined when it is not known. */
-  sourceOf(clientAddress: string): string | undefined;
+  connectionOf(clientAddress: string): ControlConnection | undefined;
+  /** A session was admitted on this connection. One that nobody claims is ended soon after it was opened. */
+  claim(connectionId: string): void;
+  /** Ends this connection on both sides. False when it is gone already. */
+  cut(connectionId: string): Promise<boolean>;
 };

@@ -4,7 +4,7 @@
  * (door, tunnel-status).
  */
 export { type Admission, type AdmissionFacts, decideAdmission, type LivingSession } from "./admission.ts";
-export type { Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
+export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
 export { addressOfPrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export { Fault, type FaultCode } from "./fault.ts";
 export { type HostKind, parseHost } from "./host.ts";

@@ -362,14 +362,6 @@ const catalogue = {
     remedy: "Ask the operator of this service.",
     voices: ["edge", "hook"],
   },
-  RATE_LIMITED: {
-    status: 429,
-    error: "RATE_LIMITED",
-    sentence: "Too many requests.",
-    remedy: "Slow down to what RateLimit-Policy allows.",
-    voices: ["edge", "token"],
-    retryAfterSeconds: 60,
-  },
   UNKNOWN_HOST: {
     status: 404,
     sentence: "This name is not a wallet's address.",

@@ -1,11 +1,14 @@
 /**
  * Port 7000: TLS for frpc ends here (DESIGN.md §1), and a plain TCP connection goes on to frps on loopback. frps knows the
  * client by the outgoing connection's own address, so that address is written down together with the true source *before*
- * the first byte is passed: by the time the plugin sees a Login, `sourceOf` and `cut` know the connection. What does not
- * speak TLS is closed without an answer.
+ * the first byte is passed: by the time the plugin sees a Login, `connectionOf` knows the connection, and gives it a name
+ * that is never used again (ports are). Closed without an answer: what does not speak TLS, what speaks HTTP inside it, and
+ * what nobody claims.
  */
+import { randomUUID } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
+import type { ControlConnection } from "@keyhole/core";
 import { printEndpoint } from "./addresses.ts";
 import { openCertificate } from "./certificate.ts";
 import { joinSockets } from "./join-sockets.ts";
@@ -15,11 +18,14 @@ import type { Log } from "./log.ts";
 const handshakeMs = 5000;
 const connectMs = 3000;
 const keepAliveMs = 30_000;
+/** frpc logs in as soon as it is connected; who has not by then only keeps a connection of ours and of frps. */
+const defaultClaimTimeoutMs = 15_000;
 
 export type ControlListener = {
   readonly port: number;
-  cut(clientAddress: string): boolean;
-  sourceOf(clientAddress: string): string | undefined;
+  cut(connectionId: string): boolean;
+  claim(connectionId: string): void;
+  connectionOf(clientAddress: string): ControlConnection | undefined;
   connections(): number;
   bytes(): { readonly in: number; readonly out: number };
   /** Stops accepting; what is connected stays. */
@@ -27,20 +33,59 @@ export type ControlListener = {
   [Symbol.dispose](): void;
 };
 
-type Pair = { readonly source: string; readonly client: TLSSocket; readonly frps: Socket };
+type Pair = ControlConnection & {
+  readonly clientAddress: string;
+  readonly client: TLSSocket;
+  readonly frps: Socket;
+  /** Ends the pair unless it is claimed. */
+  readonly unclaimed: NodeJS.Timeout;
+};
 
 export async function startControlListener(options: {
   readonly listen: { readonly host: string; readonly port: number };
   readonly certFile: string;
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
+  readonly claimTimeoutMs?: number;
   readonly now: () => Date;
   readonly log: Log;
 }): Promise<ControlListener> {
   const { log } = options;
+  /** Open pairs by the name that is never given twice, and by the address under which frps knows them while they are open. */
   const pairs = new Map<string, Pair>();
+  const byAddress = new Map<string, Pair>();
+  const run = randomUUID();
+  let count = 0;
   const sockets = new Set<Socket>();
   const bytes = { in: 0, out: 0 };
+
+  const forget = (pair: Pair): void => {
+    clearTimeout(pair.unclaimed);
+    pairs.delete(pair.id);
+    if (byAddress.get(pair.clientAddress) === pair) byAddress.delete(pair.clientAddress);
+  };
+  const end = (pair: Pair): void => {
+    forget(pair);
+    pair.client.destroy();
+    pair.frps.destroy();
+  };
+  const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
+    count += 1;
+    const pair: Pair = {
+      id: `${run}-${count}`,
+      source,
+      clientAddress: printEndpoint(frps.localAddress, frps.localPort),
+      client,
+      frps,
+      unclaimed: setTimeout(() => {
+        log.info({ source }, "a control connection was ended: no session was admitted on it in time");
+        end(pair);
+      }, options.claimTimeoutMs ?? defaultClaimTimeoutMs).unref(),
+    };
+    pairs.set(pair.id, pair);
+    byAddress.set(pair.clientAddress, pair);
+    return pair;
+  };
 
   const certificate = await openCertificate({
     certFile: options.certFile,
@@ -81,7 +126,7 @@ export async function startControlListener(options: {
       allowHalfOpen: true,
     });
     const giveUp = setTimeout(() => frps.destroy(), connectMs).unref();
-    let clientAddress: string | undefined;
+    let pair: Pair | undefined;
     frps.on("error", (error) => log.debug({ reason: error.message }, "the connection to frps failed"));
     frps.on("connect", () => {
       clearTimeout(giveUp);
@@ -89,8 +134,8 @@ export async function startControlListener(options: {
         frps.destroy();
         return;
       }
-      clientAddress = printEndpoint(frps.localAddress, frps.localPort);
-      pairs.set(clientAddress, { source, client, frps });
+      const opened = open(source, client, frps);
+      pair = opened;
       joinSockets(client, frps, {
         fromOne: (count) => {
           bytes.in += count;
@@ -98,15 +143,19 @@ export async function startControlListener(options: {
         fromOther: (count) => {
           bytes.out += count;
         },
+        admitFromOne: refuseHttp(() => {
+          log.info({ source }, "a control connection was ended: it spoke HTTP");
+          end(opened);
+        }),
       });
     });
     frps.on("close", () => {
       clearTimeout(giveUp);
-      if (clientAddress === undefined) client.destroy();
-      else pairs.delete(clientAddress);
+      if (pair === undefined) client.destroy();
+      else forget(pair);
     });
     client.on("close", () => {
-      if (clientAddress === undefined) frps.destroy();
+      if (pair === undefined) frps.destroy();
     });
   });
 
@@ -120,16 +169,20 @@ export async function startControlListener(options: {
   server.on("error", (error) => log.error({ reason: error.message }, "the control listener reported an error"));
   return {
     port,
-    cut(clientAddress) {
-      const pair = pairs.get(clientAddress);
+    cut(connectionId) {
+      const pair = pairs.get(connectionId);
       if (pair === undefined) return false;
-      pairs.delete(clientAddress);
-      pair.client.destroy();
-      pair.frps.destroy();
-      log.info({ clientAddress, source: pair.source }, "a control connection was cut");
+      end(pair);
+      log.info({ clientAddress: pair.clientAddress, source: pair.source }, "a control connection was cut");
       return true;
     },
-    sourceOf: (clientAddress) => pairs.get(clientAddress)?.source,
+    claim(connectionId) {
+      clearTimeout(pairs.get(connectionId)?.unclaimed);
+    },
+    connectionOf(clientAddress) {
+      const pair = byAddress.get(clientAddress);
+      return pair === undefined ? undefined : { id: pair.id, source: pair.source };
+    },
     connections: () => pairs.size,
     bytes: () => ({ ...bytes }),
     close() {
@@ -138,11 +191,30 @@ export async function startControlListener(options: {
     [Symbol.dispose]() {
       certificate[Symbol.dispose]();
       server.close();
-      for (const pair of pairs.values()) {
-        pair.client.destroy();
-        pair.frps.destroy();
-      }
+      for (const pair of [...pairs.values()]) end(pair);
       for (const socket of sockets) socket.destroy();
     },
+  };
+}
+
+const httpStart = Buffer.from("GET ");
+
+/**
+ * frps opens a WebSocket listener of its own for connections that begin with a GET (DESIGN.md §1: nobody reaches it). The
+ * first bytes wait until they can be told apart from that; nothing of a GET is passed.
+ */
+function refuseHttp(refuse: () => void): (chunk: Buffer) => Buffer | undefined {
+  let waiting: Buffer | undefined = Buffer.alloc(0);
+  return (chunk) => {
+    if (waiting === undefined) return chunk;
+    const start: Buffer = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
+    const compared = Math.min(start.length, httpStart.length);
+    if (!start.subarray(0, compared).equals(httpStart.subarray(0, compared))) {
+      waiting = undefined;
+      return start;
+    }
+    waiting = start;
+    if (compared === httpStart.length) refuse();
+    return undefined;
   };
 }

@@ -130,8 +130,9 @@ export function createDoor(options: {
       expectDurable(failed, "The unblocking");
       if (!blocked.has(label)) await runtime.unblock(label);
     },
-    cut: (clientAddress) => runtime.cut(clientAddress),
-    sourceOf: (clientAddress) => runtime.sourceOf(clientAddress),
+    cut: (connectionId) => runtime.cut(connectionId),
+    claim: (connectionId) => runtime.claim(connectionId),
+    connectionOf: (clientAddress) => runtime.connectionOf(clientAddress),
   };
 }
 

@@ -1,34 +1,43 @@
 /**
- * The seats for requests that wait out a hand-over. Bounded overall and per label, because a held request is memory and
- * one label's visitors must not take every seat: without a seat the visitor is asked to come back in a second.
+ * The seats for requests that wait out a hand-over. Bounded overall, per label and per visitor's address, because a held
+ * request is memory, and neither one label's visitors nor one visitor must take every seat: without a seat the visitor is
+ * asked to come back in a second.
  */
 import type { Label } from "@keyhole/core";
 
 export type HoldRoom = {
   /** Takes a seat; false when there is none. */
-  take(label: Label): boolean;
-  leave(label: Label): void;
+  take(label: Label, source: string): boolean;
+  leave(label: Label, source: string): void;
   held(): number;
 };
 
-export function createHoldRoom(limits: { readonly overall: number; readonly perLabel: number }): HoldRoom {
-  const seats = new Map<Label, number>();
+export function createHoldRoom(limits: { readonly overall: number; readonly perLabel: number; readonly perSource: number }): HoldRoom {
+  const ofLabels = new Map<string, number>();
+  const ofSources = new Map<string, number>();
   let held = 0;
   return {
-    take(label) {
-      const ofLabel = seats.get(label) ?? 0;
-      if (held >= limits.overall || ofLabel >= limits.perLabel) return false;
-      seats.set(label, ofLabel + 1);
+    take(label, source) {
+      const ofLabel = ofLabels.get(label) ?? 0;
+      const ofSource = ofSources.get(source) ?? 0;
+      if (held >= limits.overall || ofLabel >= limits.perLabel || ofSource >= limits.perSource) return false;
+      ofLabels.set(label, ofLabel + 1);
+      ofSources.set(source, ofSource + 1);
       held += 1;
       return true;
     },
-    leave(label) {
-      const ofLabel = seats.get(label) ?? 0;
-      if (ofLabel === 0) return;
-      if (ofLabel === 1) seats.delete(label);
-      else seats.set(label, ofLabel - 1);
+    leave(label, source) {
+      if (!ofLabels.has(label)) return;
+      giveBack(ofLabels, label);
+      giveBack(ofSources, source);
       held -= 1;
     },
     held: () => held,
   };
+}
+
+function giveBack(seats: Map<string, number>, key: string): void {
+  const taken = seats.get(key) ?? 0;
+  if (taken <= 1) seats.delete(key);
+  else seats.set(key, taken - 1);
 }

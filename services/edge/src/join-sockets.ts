@@ -11,7 +11,12 @@ const flushMs = 5000;
 export function joinSockets(
   one: Duplex,
   other: Duplex,
-  count: { readonly fromOne: (bytes: number) => void; readonly fromOther: (bytes: number) => void },
+  count: {
+    readonly fromOne: (bytes: number) => void;
+    readonly fromOther: (bytes: number) => void;
+    /** Judges what `one` sends: gives back what may pass now. */
+    readonly admitFromOne?: (chunk: Buffer) => Buffer | undefined;
+  },
 ): void {
   let linger: NodeJS.Timeout | undefined;
   const halfClosed = (): void => {
@@ -21,16 +26,25 @@ export function joinSockets(
     }, lingerMs).unref();
   };
   const closed = (): void => clearTimeout(linger);
-  pour(one, other, count.fromOne, halfClosed);
-  pour(other, one, count.fromOther, halfClosed);
+  pour(one, other, { count: count.fromOne, admit: count.admitFromOne ?? asItIs, halfClosed });
+  pour(other, one, { count: count.fromOther, admit: asItIs, halfClosed });
   closeAfter(one, other, closed);
   closeAfter(other, one, closed);
 }
 
-function pour(from: Duplex, to: Duplex, count: (bytes: number) => void, halfClosed: () => void): void {
+const asItIs = (chunk: Buffer): Buffer => chunk;
+
+type Pour = {
+  readonly count: (bytes: number) => void;
+  readonly admit: (chunk: Buffer) => Buffer | undefined;
+  readonly halfClosed: () => void;
+};
+
+function pour(from: Duplex, to: Duplex, { count, admit, halfClosed }: Pour): void {
   from.on("data", (chunk: Buffer) => {
     count(chunk.length);
-    if (!to.write(chunk)) from.pause();
+    const admitted = admit(chunk);
+    if (admitted !== undefined && !to.write(admitted)) from.pause();
   });
   to.on("drain", () => from.resume());
   from.on("end", () => {

@@ -114,13 +114,15 @@ it("last seen is bounded, and the oldest is forgotten first", () => {
 });
 
 describe("createHoldRoom", () => {
-  it("counts overall and per label, and gives seats back", () => {
-    const room = createHoldRoom({ overall: 3, perLabel: 2 });
-    expect([room.take(label), room.take(label), room.take(label)]).toEqual([true, true, false]);
-    expect([room.take(labelOf(2)), room.take(labelOf(3))]).toEqual([true, false]);
-    room.leave(label);
-    room.leave(labelOf(9));
+  it("counts overall, per label and per visitor, and gives seats back", () => {
+    const room = createHoldRoom({ overall: 3, perLabel: 2, perSource: 3 });
+    expect([room.take(label, "a"), room.take(label, "b"), room.take(label, "b")]).toEqual([true, true, false]);
+    expect([room.take(labelOf(2), "a"), room.take(labelOf(3), "b")]).toEqual([true, false]);
+    room.leave(label, "a");
+    room.leave(labelOf(9), "a");
     expect(room.held()).toBe(2);
-    expect(room.take(labelOf(3))).toBe(true);
+    expect(room.take(labelOf(3), "b")).toBe(true);
+    const narrow = createHoldRoom({ overall: 9, perLabel: 9, perSource: 1 });
+    expect([narrow.take(label, "a"), narrow.take(labelOf(2), "a"), narrow.take(label, "b")]).toEqual([true, false, true]);
   });
 });

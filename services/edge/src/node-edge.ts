@@ -8,13 +8,16 @@ import type { EdgeRuntime } from "./edge-runtime.ts";
 import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
 import { createHoldRoom } from "./hold-room.ts";
 import { createLabelStates } from "./label-states.ts";
+import { createLabelTraffic } from "./label-traffic.ts";
 import type { Log } from "./log.ts";
 import { readMapFiles } from "./map-files.ts";
 import { createUpstream } from "./upstream.ts";
 import { startVisitorsListener } from "./visitors-listener.ts";
 
-/** Held requests: overall, and for one label. */
-const holdLimits = { overall: 1000, perLabel: 100 } as const;
+/** Held requests: overall, for one label, and of one visitor's address. */
+const holdLimits = { overall: 1000, perLabel: 100, perSource: 20 } as const;
+/** The token service answers within milliseconds and holds no streams; more connections are only more to exhaust. */
+const serviceConnections = 64;
 /** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */
 const beyondAppTimeoutMs = 5000;
 const stopGraceMs = 1000;
@@ -32,9 +35,16 @@ export type NodeEdgeOptions = {
   readonly appTimeoutSeconds: number;
   /** HTTPS when both files are set, plain HTTP otherwise. */
   readonly visitors: { readonly host: string; readonly port: number; readonly certFile?: string; readonly keyFile?: string };
-  readonly control: { readonly host: string; readonly port: number; readonly certFile: string; readonly keyFile: string };
+  readonly control: {
+    readonly host: string;
+    readonly port: number;
+    readonly certFile: string;
+    readonly keyFile: string;
+  };
   readonly frps: { readonly host: string; readonly bindPort: number; readonly vhostPort: number };
   readonly tokenService: { readonly host: string; readonly port: number };
+  /** A control connection that nobody claims is ended after this. Default: 15,000. */
+  readonly claimTimeoutMs?: number;
   readonly now: () => Date;
   readonly newRequestId: () => string;
   readonly log: Log;
@@ -69,6 +79,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const { log, now } = options;
   const counters = createEdgeCounters();
   const states = createLabelStates(await readMapFiles(options.mapsDir, log));
+  const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
   const headersTimeoutMs = options.appTimeoutSeconds * 1000 + beyondAppTimeoutMs;
   const frps = createUpstream({
@@ -78,7 +89,13 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     headersTimeoutMs,
     counters,
   });
-  const service = createUpstream({ ...options.tokenService, marker: undefined, headersTimeoutMs, counters });
+  const service = createUpstream({
+    ...options.tokenService,
+    marker: undefined,
+    headersTimeoutMs,
+    maxConnections: serviceConnections,
+    counters,
+  });
 
   const { certFile, keyFile } = options.visitors;
   const visitors = await startVisitorsListener({
@@ -90,6 +107,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     scheme: options.publicScheme,
     states,
+    traffic,
     room,
     frps,
     service,
@@ -103,6 +121,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     certFile: options.control.certFile,
     keyFile: options.control.keyFile,
     frps: { host: options.frps.host, port: options.frps.bindPort },
+    ...(options.claimTimeoutMs === undefined ? {} : { claimTimeoutMs: options.claimTimeoutMs }),
     now,
     log,
   }).catch(async (error: unknown) => {
@@ -113,26 +132,33 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const runtime: EdgeRuntime = {
     async put(entry) {
       states.put(entry);
+      // After the state: what is ended here asks it where to go.
+      traffic.endMarked(entry.label);
     },
     async delete(label, leave) {
       states.delete(label, leave);
+      if (leave.reason === "ended") traffic.endAll(label);
     },
     async replaceAll(state) {
       states.replaceAll(state);
+      for (const label of state.blocked) traffic.endAll(label);
     },
     async handOver(label: Label) {
       states.handOver(label);
+      traffic.mark(label);
     },
     async block(label) {
       states.block(label);
+      traffic.endAll(label);
     },
     async unblock(label) {
       states.unblock(label);
     },
-    async cut(clientAddress) {
-      return control.cut(clientAddress);
+    async cut(connectionId) {
+      return control.cut(connectionId);
     },
-    sourceOf: (clientAddress) => control.sourceOf(clientAddress),
+    claim: (connectionId) => control.claim(connectionId),
+    connectionOf: (clientAddress) => control.connectionOf(clientAddress),
   };
 
   let stopping: Promise<void> | undefined;

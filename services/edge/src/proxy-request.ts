@@ -8,6 +8,7 @@ import type { Dispatcher } from "undici";
 import { readAnswerHeaders, readTrailers } from "./answer-headers.ts";
 import { discardBody } from "./discard-body.ts";
 import type { Exchange } from "./exchange.ts";
+import type { Passage } from "./label-traffic.ts";
 import { RequestBody } from "./request-body.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
 
@@ -16,10 +17,10 @@ const stallMs = 180_000;
 /** frps's own pages are 489 bytes; what is longer is not worth keeping the connection for. */
 const maxDroppedBytes = 16 * 1024;
 
-/** Sends the request once. Never rejects. */
-export function proxyRequest(exchange: Exchange, headers: readonly string[], upstream: Upstream): Promise<Outcome> {
+/** Sends the request once. Never rejects. `passage` lets others end the attempt, and its answer. */
+export function proxyRequest(exchange: Exchange, headers: readonly string[], upstream: Upstream, passage?: Passage): Promise<Outcome> {
   return new Promise((resolve) => {
-    const attempt = new Attempt(exchange, upstream, resolve);
+    const attempt = new Attempt(exchange, upstream, passage, resolve);
     upstream.pool.dispatch(
       {
         path: exchange.req.url ?? "/",
@@ -36,8 +37,10 @@ class Attempt implements Dispatcher.DispatchHandler {
   readonly body: RequestBody | null;
   readonly #exchange: Exchange;
   readonly #upstream: Upstream;
+  readonly #passage: Passage | undefined;
   readonly #resolve: (outcome: Outcome) => void;
   #controller: Dispatcher.DispatchController | undefined;
+  #isEnded = false;
   #isSettled = false;
   #isRelaying = false;
   #isHeadFlushed = false;
@@ -45,10 +48,17 @@ class Attempt implements Dispatcher.DispatchHandler {
   #stall: NodeJS.Timeout | undefined;
   #hasDrainListener = false;
 
-  constructor(exchange: Exchange, upstream: Upstream, resolve: (outcome: Outcome) => void) {
+  constructor(exchange: Exchange, upstream: Upstream, passage: Passage | undefined, resolve: (outcome: Outcome) => void) {
     this.#exchange = exchange;
     this.#upstream = upstream;
+    this.#passage = passage;
     this.#resolve = resolve;
+    if (passage !== undefined) {
+      passage.end = () => {
+        this.#isEnded = true;
+        this.#controller?.abort(new Error("the label is another's now"));
+      };
+    }
     this.body = exchange.hasBody
       ? new RequestBody(exchange, (bytes) => {
           upstream.counters.bytesInTotal += bytes;
@@ -59,6 +69,11 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    // Ended before it began: not knowing its controller, it counts as a request that nobody has seen.
+    if (this.#isEnded) {
+      controller.abort(new Error("the label is another's now"));
+      return;
+    }
     this.#controller = controller;
     if (this.#exchange.isGone) controller.abort(new Error("the visitor left"));
   }
@@ -117,6 +132,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   onResponseEnd(controller: Dispatcher.DispatchController): void {
     if (!this.#isRelaying) return;
     this.#isRelaying = false;
+    this.#passage?.leave();
     this.#isHeadFlushed = true;
     clearTimeout(this.#stall);
     const { req, res } = this.#exchange;
@@ -136,6 +152,7 @@ class Attempt implements Dispatcher.DispatchHandler {
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
     clearTimeout(this.#stall);
+    this.#passage?.leave();
     if (this.#isRelaying) {
       this.#isRelaying = false;
       this.#exchange.whenGone = undefined;
@@ -160,6 +177,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   #abandon(): void {
     clearTimeout(this.#stall);
     this.#isRelaying = false;
+    this.#passage?.leave();
     this.#controller?.abort(new Error("the visitor left"));
     this.body?.destroy(new Error("the visitor left"));
     this.#settle({ kind: "answered" });

@@ -9,26 +9,30 @@ import { classOf } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
 import type { LabelStates } from "./label-states.ts";
+import type { LabelTraffic, Passage } from "./label-traffic.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
 
 /** Pauses between attempts while a label changes hands: a takeover takes 4–20 ms, frps registers within a few. */
 const holdPausesMs = [5, 10, 20, 40, 50] as const;
 /** frps says 404 up to some milliseconds before we are told that a client left: so long we wait to be told. */
 const settleMs = 100;
+/** A request is held so long altogether, however often its label changes hands: two transitions. */
+const maxHeldMs = 3000;
 
 export type TunnelDeps = {
   readonly states: LabelStates;
+  readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;
 };
 
 /** Sends the request once and tells how it went. */
-export type AttemptOnce = () => Promise<Outcome>;
+export type AttemptOnce = (passage: Passage) => Promise<Outcome>;
 
 export async function serveTunnel(exchange: Exchange, label: Label, attempt: AttemptOnce, deps: TunnelDeps): Promise<void> {
-  const { states, room } = deps;
+  const { states, room, traffic } = deps;
   let hasSeat = false;
-  let wasHeld = false;
+  let heldSince: number | undefined;
   let pauses = 0;
   let asksLeft = 1;
   /** The last attempt may have reached an app, and the request must not reach one twice. */
@@ -39,10 +43,12 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
     sendAnswer(exchange, code, facts);
   };
   const hold = async (waitMs: number | undefined): Promise<boolean> => {
-    hasSeat ||= room.take(label);
+    heldSince ??= performance.now();
+    const leftMs = maxHeldMs - (performance.now() - heldSince);
+    if (leftMs <= 0) return false;
+    hasSeat ||= room.take(label, exchange.source);
     if (!hasSeat) return false;
-    wasHeld = true;
-    if (await states.nextChange(label, waitMs, exchange)) pauses = 0;
+    if (await states.nextChange(label, Math.min(waitMs ?? leftMs, leftMs), exchange)) pauses = 0;
     return true;
   };
 
@@ -57,11 +63,13 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       }
       if (isSpent) return answer(inTransition ? "HANDOVER_IN_PROGRESS" : "APP_UNREACHABLE");
 
-      const outcome = await attempt();
+      const passage = traffic.enter(label);
+      const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
         deps.frps.counters.requestsTotal.proxied += 1;
         return;
       }
+      passage.leave();
       const final = finalCode(outcome);
       if (final !== undefined) return answer(final);
 
@@ -77,12 +85,12 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       }
       if (!states.isLive(label)) continue;
       if (outcome.kind === "refused") return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
-      if (wasHeld || asksLeft === 0) return answer("APP_UNREACHABLE");
+      if (heldSince !== undefined || asksLeft === 0) return answer("APP_UNREACHABLE");
       asksLeft -= 1;
       if (outcome.kind === "unmarked") await states.nextChange(label, settleMs, exchange);
     }
   } finally {
-    if (hasSeat) room.leave(label);
+    if (hasSeat) room.leave(label, exchange.source);
   }
 }
 

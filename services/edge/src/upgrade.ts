@@ -9,6 +9,7 @@ import { type Duplex, pipeline } from "node:stream";
 import { readAnswerHeaders } from "./answer-headers.ts";
 import type { Exchange } from "./exchange.ts";
 import { joinSockets } from "./join-sockets.ts";
+import type { Passage } from "./label-traffic.ts";
 import { breakOff } from "./proxy-request.ts";
 import { connectTimeoutMs, maxAnswerHeaderBytes, type Outcome, quietBodyMs, type Upstream } from "./upstream.ts";
 
@@ -16,7 +17,12 @@ import { connectTimeoutMs, maxAnswerHeaderBytes, type Outcome, quietBodyMs, type
 export type VisitorSide = { readonly socket: Duplex; readonly head: Buffer };
 
 /** Sends the handshake once. Never rejects. */
-export function proxyUpgrade(exchange: Exchange, headers: readonly string[], upstream: Upstream, visitor: VisitorSide): Promise<Outcome> {
+export function proxyUpgrade(
+  exchange: Exchange,
+  headers: readonly string[],
+  upstream: Upstream,
+  { visitor, passage }: { readonly visitor: VisitorSide; readonly passage: Passage },
+): Promise<Outcome> {
   return new Promise((resolve) => {
     let isConnected = false;
     let isSettled = false;
@@ -51,8 +57,10 @@ export function proxyUpgrade(exchange: Exchange, headers: readonly string[], ups
       hasTimedOut = true;
       sent.destroy();
     }, upstream.headersTimeoutMs).unref();
+    passage.end = () => sent.destroy();
     exchange.whenGone = () => {
       sent.destroy();
+      passage.leave();
       settle({ kind: "answered" });
     };
 
@@ -69,7 +77,7 @@ export function proxyUpgrade(exchange: Exchange, headers: readonly string[], ups
         return;
       }
       try {
-        relay(exchange, answer, kept, upstream);
+        relay(exchange, answer, kept, { upstream, passage });
       } catch {
         settle({ kind: "broken" });
         sent.destroy();
@@ -87,19 +95,30 @@ export function proxyUpgrade(exchange: Exchange, headers: readonly string[], ups
         return;
       }
       join(exchange, visitor, { socket, head, headers: kept }, upstream);
+      socket.once("close", () => passage.leave());
+      passage.end = () => {
+        visitor.socket.destroy();
+        socket.destroy();
+      };
       settle({ kind: "answered" });
     });
     sent.end();
   });
 }
 
-function relay(exchange: Exchange, answer: IncomingMessage, headers: readonly string[], upstream: Upstream): void {
+function relay(
+  exchange: Exchange,
+  answer: IncomingMessage,
+  headers: readonly string[],
+  { upstream, passage }: { readonly upstream: Upstream; readonly passage: Passage },
+): void {
   const { res } = exchange;
   res.sendDate = false;
   res.writeHead(answer.statusCode ?? 502, [...headers, "Connection", "close"]);
   answer.on("data", (chunk: Buffer) => {
     upstream.counters.bytesOutTotal += chunk.length;
   });
+  answer.once("close", () => passage.leave());
   answer.setTimeout(quietBodyMs, () => answer.destroy());
   pipeline(answer, res, (error) => {
     exchange.whenGone = undefined;

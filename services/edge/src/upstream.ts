@@ -42,12 +42,13 @@ export function createUpstream(options: {
   readonly port: number;
   readonly marker: string | undefined;
   readonly headersTimeoutMs: number;
+  /** Unbounded when absent: a WebSocket's neighbour, an event stream, holds its connection for hours. */
+  readonly maxConnections?: number;
   readonly counters: EdgeCounters;
 }): Upstream {
   const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   const pool = new Pool(`http://${host}:${options.port}`, {
-    // No upper bound: a WebSocket's neighbour, an event stream, holds its connection for hours.
-    connections: null,
+    connections: options.maxConnections ?? null,
     pipelining: 1,
     connect: { timeout: connectTimeoutMs, noDelay: true, keepAlive: true },
     headersTimeout: options.headersTimeoutMs,

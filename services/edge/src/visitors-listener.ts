@@ -15,6 +15,7 @@ import { classOf, type EdgeCounters } from "./edge-stats.ts";
 import { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
 import type { LabelStates } from "./label-states.ts";
+import type { LabelTraffic } from "./label-traffic.ts";
 import { listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { proxyRequest } from "./proxy-request.ts";
@@ -22,6 +23,7 @@ import { isWebSocketRequest, type RequestForm, readRequestForm } from "./request
 import { renderRequestHeaders } from "./request-headers.ts";
 import { serveService } from "./serve-service.ts";
 import { serveTunnel } from "./serve-tunnel.ts";
+import { createTurns } from "./turns.ts";
 import { proxyUpgrade, type VisitorSide } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 
@@ -39,6 +41,7 @@ export type VisitorsDeps = {
   readonly names: { readonly domain: string; readonly controlHost?: string };
   readonly scheme: "http" | "https";
   readonly states: LabelStates;
+  readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;
   readonly service: Upstream;
@@ -66,48 +69,27 @@ const serverOptions: ServerOptions = {
 export async function startVisitorsListener(deps: VisitorsDeps): Promise<VisitorsListener> {
   const { log, counters } = deps;
   const sockets = new Set<Socket>();
-  /** Requests under way on each connection: who must hear that its visitor left, and whether raw bytes may be written. */
-  const underWay = new WeakMap<Duplex, Map<Exchange, () => void>>();
-  let inFlight = 0;
-  let whenQuiet: (() => void) | undefined;
+  const turns = createTurns();
 
-  const exchangesOf = (socket: Duplex): Map<Exchange, () => void> => {
-    const known = underWay.get(socket);
-    if (known !== undefined) return known;
-    const exchanges = new Map<Exchange, () => void>();
-    underWay.set(socket, exchanges);
-    // Also tells requests that wait in line for the connection, whose own answers hear nothing.
-    socket.once("close", () => {
-      for (const over of [...exchanges.values()]) over();
-    });
-    return exchanges;
+  /** Nothing that a visitor sends may end the process: what is thrown costs its own connection. */
+  const safely = (socket: Duplex, work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      log.error({ err: error }, "a visitor's connection was closed: its request could not be handled");
+      socket.destroy();
+    }
   };
-
   const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
     const source = plainAddress(req.socket.remoteAddress);
-    const exchange = new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
-    const exchanges = exchangesOf(req.socket);
-    const over = (): void => {
-      if (!exchanges.delete(exchange)) return;
-      inFlight -= 1;
-      if (!res.writableFinished) exchange.leave();
-      if (inFlight === 0) whenQuiet?.();
-    };
-    exchanges.set(exchange, over);
-    inFlight += 1;
-    res.once("finish", over);
-    res.once("close", over);
-    // A write that crosses its visitor's leaving is reported here, and must not end the process.
-    res.on("error", () => {});
-    return exchange;
+    return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
   };
+  const lineUp = (exchange: Exchange, work: () => void): void => turns.lineUp(exchange, () => safely(exchange.req.socket, work));
 
   const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean, upgrade?: VisitorSide): void => {
     const form = readRequestForm(req, deps.names);
     const exchange = take(req, res, form.hasBody, awaitsContinue);
-    // The parser may refuse the framing of a body right after it announced the request; then that is the answer.
-    if (form.hasBody) process.nextTick(serveForm, exchange, form, upgrade);
-    else serveForm(exchange, form, upgrade);
+    lineUp(exchange, () => serveForm(exchange, form, upgrade));
   };
   const serveForm = (exchange: Exchange, form: RequestForm, upgrade: VisitorSide | undefined): void => {
     const { req } = exchange;
@@ -132,8 +114,10 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
         : serveTunnel(
             exchange,
             form.label,
-            () =>
-              upgrade === undefined ? proxyRequest(exchange, headers, deps.frps) : proxyUpgrade(exchange, headers, deps.frps, upgrade),
+            (passage) =>
+              upgrade === undefined
+                ? proxyRequest(exchange, headers, deps.frps, passage)
+                : proxyUpgrade(exchange, headers, deps.frps, { visitor: upgrade, passage }),
             deps,
           );
     served.catch((error: unknown) => {
@@ -172,44 +156,65 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  server.on("request", (req, res) => serve(req, res, false));
-  server.on("checkContinue", (req, res) => serve(req, res, true));
-  server.on("checkExpectation", (req, res) => {
-    counters.requestsTotal.refused += 1;
-    sendAnswer(take(req, res, readRequestForm(req, deps.names).hasBody, true), "EXPECTATION_FAILED");
-  });
-  server.on("upgrade", (req, socket, head) => {
-    // Node before 24.9 does not ask the callback above, and has given up the connection's parser by now.
-    if (!isWebSocketRequest(req)) {
-      refuseRaw(socket, "REQUEST_MALFORMED");
-      return;
-    }
-    const res = new ServerResponse(req);
-    res.assignSocket(req.socket);
-    res.shouldKeepAlive = false;
-    socket.on("error", () => {});
-    res.once("finish", () => {
-      res.detachSocket(req.socket);
-      req.socket.destroySoon();
-    });
-    serve(req, res, false, { socket, head });
-  });
-  server.on("connect", (_req, socket) => refuseRaw(socket, "METHOD_NOT_ALLOWED"));
-  server.on("clientError", (error: Error & { code?: string; rawPacket?: Buffer }, socket) => {
-    const code = codeOfParseError(error);
-    const [exchange, ...more] = underWay.get(socket)?.keys() ?? [];
-    // An answer under way must not have bytes of ours run into it, nor a request before this one be answered by it: with
-    // requests under way, words are due only when it is the body of the one and only that is broken.
-    const isAnswerable = exchange === undefined || (more.length === 0 && !exchange.req.complete && !exchange.res.headersSent);
-    // Silence from the start deserves silence.
-    const isSilent = "bytesRead" in socket && socket.bytesRead === 0;
-    if (code === undefined || isSilent || !isAnswerable) {
-      socket.destroy();
-      return;
-    }
-    exchange?.leave();
-    refuseRaw(socket, code);
-  });
+  server.on("request", (req, res) => safely(req.socket, () => serve(req, res, false)));
+  server.on("checkContinue", (req, res) => safely(req.socket, () => serve(req, res, true)));
+  server.on("checkExpectation", (req, res) =>
+    safely(req.socket, () => {
+      const exchange = take(req, res, readRequestForm(req, deps.names).hasBody, true);
+      lineUp(exchange, () => {
+        counters.requestsTotal.refused += 1;
+        sendAnswer(exchange, "EXPECTATION_FAILED");
+      });
+    }),
+  );
+  server.on("upgrade", (req, socket, head) =>
+    safely(socket, () => {
+      socket.on("error", () => {});
+      // The parser is given up, and the connection belongs to an answer under way: there is no way on for either.
+      if (turns.of(socket).length > 0) {
+        socket.destroy();
+        return;
+      }
+      // Node before 24.9 does not ask the callback above, and has given up the connection's parser by now.
+      if (!isWebSocketRequest(req)) {
+        refuseRaw(socket, "REQUEST_MALFORMED");
+        return;
+      }
+      const res = new ServerResponse(req);
+      res.assignSocket(req.socket);
+      res.shouldKeepAlive = false;
+      res.once("finish", () => {
+        res.detachSocket(req.socket);
+        req.socket.destroySoon();
+      });
+      serve(req, res, false, { socket, head });
+    }),
+  );
+  server.on("connect", (_req, socket) =>
+    safely(socket, () => {
+      socket.on("error", () => {});
+      // The refusal must not be read as the answer to a request before it.
+      if (turns.of(socket).length > 0) socket.destroy();
+      else refuseRaw(socket, "METHOD_NOT_ALLOWED");
+    }),
+  );
+  server.on("clientError", (error: Error & { code?: string; rawPacket?: Buffer }, socket) =>
+    safely(socket, () => {
+      const code = codeOfParseError(error);
+      const [exchange, ...more] = turns.of(socket);
+      // An answer under way must not have bytes of ours run into it, nor a request before this one be answered by it: with
+      // requests under way, words are due only when it is the body of the one and only that is broken.
+      const isAnswerable = exchange === undefined || (more.length === 0 && !exchange.req.complete && !exchange.res.headersSent);
+      // Silence from the start deserves silence.
+      const isSilent = "bytesRead" in socket && socket.bytesRead === 0;
+      if (code === undefined || isSilent || !isAnswerable) {
+        socket.destroy();
+        return;
+      }
+      exchange?.leave();
+      refuseRaw(socket, code);
+    }),
+  );
 
   let port: number;
   try {
@@ -227,15 +232,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
       certificate?.[Symbol.dispose]();
       server.close();
       server.closeIdleConnections();
-      if (inFlight > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, graceMs);
-          whenQuiet = () => {
-            clearTimeout(timer);
-            resolve();
-          };
-        });
-      }
+      await turns.quiet(graceMs);
       server.closeAllConnections();
       for (const socket of sockets) socket.destroy();
     },

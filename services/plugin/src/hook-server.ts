@@ -7,7 +7,7 @@ import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { describeProblem, describeReason, Fault, type RefusalCode, refusals } from "@keyhole/core";
-import { type HookAnswer, type HookRequest, parseHookRequest, renderHookAnswer } from "@keyhole/frp";
+import { type HookAnswer, type HookRequest, hookPath, parseHookRequest, renderHookAnswer } from "@keyhole/frp";
 import type { Log } from "./log.ts";
 
 /** What the listener needs. */
@@ -67,10 +67,11 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const requestId = readRequestId(request.headers["x-frp-reqid"]);
-    const url = new URL(request.url ?? "/", "http://hook.invalid");
     if (!isFrps(request.headers.authorization))
       return reject(request, response, "HOOK_UNAUTHORIZED", requestId, { "WWW-Authenticate": "Basic" });
-    if (url.pathname !== "/hook") return reject(request, response, "NOT_FOUND", requestId);
+    // Not `new URL`: it throws for targets like `//`, and frps sends none of them.
+    const [path, query = ""] = (request.url ?? "").split("?", 2);
+    if (path !== hookPath) return reject(request, response, "NOT_FOUND", requestId);
     if (request.method !== "POST") return reject(request, response, "METHOD_NOT_ALLOWED", requestId, { Allow: "POST" });
     const text = await readBody(request);
     if (typeof text !== "string") return reject(request, response, text.code, requestId);
@@ -80,7 +81,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     } catch {
       return reject(request, response, "BODY_NOT_JSON", requestId);
     }
-    const parsed = parseHookRequest(url.searchParams.get("op"), body);
+    const parsed = parseHookRequest(new URLSearchParams(query).get("op"), body);
     if (parsed.kind === "not-frps") return reject(request, response, "OP_UNEXPECTED", requestId);
     if (parsed.kind === "malformed") {
       deps.count(parsed.op, "malformed");

@@ -65,7 +65,13 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const answer = (request: HookRequest, requestId: string) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId, { authority, kicks, tokenKeys: deps.tokenKeys, sourceOf: door.sourceOf, log });
+        return answerLogin(request.content, requestId, {
+          authority,
+          kicks,
+          tokenKeys: deps.tokenKeys,
+          connectionOf: door.connectionOf,
+          log,
+        });
       case "NewProxy":
         return answerNewProxy(request.content, requestId, { ...deps, registry, authority, kicks, nextMask });
       case "CloseProxy":

@@ -29,7 +29,10 @@ import { createSessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
 /** A login whose credential is genuine. */
-type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly clientAddress: string };
+type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly connectionId: string | undefined };
+
+/** Who asks for a session: the id it will have, and what the client sent as run_id. */
+type Client = { readonly id: string; readonly runId: string; readonly connectionId: string | undefined };
 
 /** What the authority needs of the world. */
 export type SessionAuthorityDeps = {
@@ -53,12 +56,7 @@ export type SessionAuthority = {
   /** Judges a login; when it is granted, whoever was displaced is gone, and the session lives. */
   admit(login: LoginAttempt): Promise<Verdict<Session>>;
   /** A session that this process never admitted (it was restarted meanwhile) is judged by its ticket. */
-  resume(client: {
-    readonly id: string;
-    readonly label: Label;
-    readonly ticket: string;
-    readonly clientAddress: string;
-  }): Promise<Verdict<Session>>;
+  resume(client: { readonly id: string; readonly label: Label; readonly ticket: string }): Promise<Verdict<Session>>;
   /** The session's proxy is about to be registered: the edge is told. Refused when the session is not the holder. */
   openTunnel(session: Session, proxyName: string): Promise<Refusal | undefined>;
   /** A proxy was closed; the session ends with its last one. */
@@ -87,14 +85,13 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   const handingOver = new Set<Label>();
   /** Ids of evicted sessions: a NewProxy of theirs that is under way must not be judged by the ticket. */
   const evicted = new Set<string>();
+  /** Connections of sessions that ended: a client that closes its proxy and opens another is still on the same one. */
+  const formerConnections = new Map<string, string>();
   /** The newest generation of recently used labels: rows are written behind the answer, so the store may not have it yet. */
   const known = new Map<Label, number>();
 
   /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
-  async function install(
-    credential: Credential & { readonly endsAt?: Date },
-    client: { readonly id: string; readonly runId: string; readonly clientAddress: string },
-  ): Promise<Verdict<Session>> {
+  async function install(credential: Credential & { readonly endsAt?: Date }, client: Client): Promise<Verdict<Session>> {
     const { label, kind } = credential;
     const ticket = readTicket(label, client.runId, deps.ticketKeys());
     const [recorded, newest, notBefore, former, highest] = await Promise.all([
@@ -128,30 +125,26 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       return refuse("HANDOVER_PENDING");
     }
     if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
+    if (session.connectionId !== undefined) door.claim(session.connectionId);
     records.remember(session, undefined);
     return grant(session);
   }
 
-  function createSession(
-    credential: Credential,
-    client: { readonly id: string; readonly runId: string; readonly clientAddress: string },
-    admission: Admission,
-  ): Session {
+  function createSession(credential: Credential, client: Client, admission: Admission): Session {
     const { generation, issuedAt, endsAt, isResumed } = admission;
     const { label, kind } = credential;
-    known.set(label, generation);
-    if (known.size > maxKnown) known.delete(known.keys().next().value ?? label);
+    keep(known, label, generation);
     return {
       id: client.id,
       label,
       generation,
       kind,
       ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.randomBytes(16)),
-      clientAddress: client.clientAddress,
+      connectionId: client.connectionId,
       admittedAt: now(),
       issuedAt,
       endsAt,
-      proxies: new Set(),
+      proxies: new Map(),
       connectedAt: undefined,
       seenAt: undefined,
     };
@@ -184,11 +177,12 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   async function cut(session: Session): Promise<void> {
-    if (session.clientAddress !== "") await door.cut(session.clientAddress);
+    if (session.connectionId !== undefined) await door.cut(session.connectionId);
   }
 
   function end(session: Session, how: SessionEnd): boolean {
     if (!registry.remove(session)) return false;
+    if (session.connectionId !== undefined) keep(formerConnections, session.id, session.connectionId);
     records.remember(session, how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
@@ -216,21 +210,21 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   return {
-    async admit({ credential, runId, clientAddress }) {
-      return await install(credential, { id: Buffer.from(deps.randomBytes(16)).toString("base64url"), runId, clientAddress });
+    async admit({ credential, runId, connectionId }) {
+      return await install(credential, { id: Buffer.from(deps.randomBytes(16)).toString("base64url"), runId, connectionId });
     },
 
-    async resume({ id, label, ticket: runId, clientAddress }) {
+    async resume({ id, label, ticket: runId }) {
       const ticket = readTicket(label, runId, deps.ticketKeys());
       if (ticket === undefined || evicted.has(id)) return refuse("SESSION_UNKNOWN");
       const { kind, issuedAt, endsAt } = ticket;
-      return await install({ label, kind, issuedAt, endsAt }, { id, runId, clientAddress });
+      return await install({ label, kind, issuedAt, endsAt }, { id, runId, connectionId: formerConnections.get(id) });
     },
 
     async openTunnel(session, proxyName) {
       if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;
       if (!session.proxies.has(proxyName) && session.proxies.size >= maxProxies) return refuse("PROXY_LIMIT").refusal;
-      session.proxies.add(proxyName);
+      session.proxies.set(proxyName, now());
       const connectedAt = session.connectedAt ?? now();
       if (session.connectedAt === undefined) {
         session.connectedAt = connectedAt;
@@ -269,6 +263,17 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       if (now() >= session.endsAt) await this.evict(session, "expired");
     },
   };
+}
+
+/** Sets an entry as the newest, and drops the oldest where there are too many. */
+function keep<K, V>(map: Map<K, V>, key: K, value: V): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= maxKnown) return;
+  for (const oldest of map.keys()) {
+    map.delete(oldest);
+    return;
+  }
 }
 
 const latest = (first: Date, second: Date): Date => (second > first ? second : first);

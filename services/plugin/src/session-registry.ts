@@ -12,14 +12,14 @@ export type Session = {
   readonly generation: number;
   readonly kind: CredentialKind;
   readonly ticket: string;
-  /** What frps knows the client's connection as (`ip:port`); empty when it was not told. */
-  readonly clientAddress: string;
+  /** The client's connection to the edge; undefined when the edge does not know it (adopted after a restart). */
+  readonly connectionId: string | undefined;
   readonly admittedAt: Date;
   /** Raised by a renewal. */
   issuedAt: Date;
   endsAt: Date;
-  /** The proxies that were admitted and not closed since. */
-  readonly proxies: Set<string>;
+  /** The proxies that were admitted and not closed since, with the time of their admission. */
+  readonly proxies: Map<string, Date>;
   /** When the first of them was admitted. */
   connectedAt: Date | undefined;
   /** When the dashboard last showed one of them. */

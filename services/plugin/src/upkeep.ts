@@ -15,7 +15,6 @@ export type FrpsView = {
     readonly runId: string;
     readonly user: string;
     readonly isOnline: boolean;
-    readonly clientAddress: string;
   }[];
   /** `clientId` is the run id of the session that registered it. */
   readonly proxies: readonly { readonly name: string; readonly clientId: string; readonly isOnline: boolean }[];
@@ -70,10 +69,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       const label = parseLabel(client.user);
       if (!client.isOnline || label === undefined || registry.living(label).some((session) => session.ticket === client.runId)) continue;
       const names = view.proxies.filter((proxy) => proxy.isOnline && proxy.clientId === client.runId).map((proxy) => proxy.name);
-      const adopted =
-        names.length === 0
-          ? undefined
-          : await authority.resume({ id: adoptedId(client.runId), label, ticket: client.runId, clientAddress: "" });
+      const adopted = names.length === 0 ? undefined : await authority.resume({ id: adoptedId(client.runId), label, ticket: client.runId });
       if (adopted?.granted !== true) {
         kick(client.runId, "no proxy at start");
         continue;
@@ -93,7 +89,11 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       // What was answered just before the dashboard was asked need not be on it yet.
       if (asOf.getTime() - (session.connectedAt ?? session.admittedAt).getTime() < settleMs) continue;
       const isThere = online.has(session.ticket);
-      const isServed = [...session.proxies].some((name) => served.has(`${session.ticket} ${name}`));
+      // frps may have refused what we admitted (a second proxy on the same host): such a name is none.
+      for (const [name, admittedAt] of session.proxies) {
+        if (asOf.getTime() - admittedAt.getTime() >= settleMs && !served.has(`${session.ticket} ${name}`)) session.proxies.delete(name);
+      }
+      const isServed = session.proxies.size > 0;
       if (isThere && isServed) session.seenAt = asOf;
       else if (session.connectedAt !== undefined) authority.forget(session, "lost");
       else if (asOf.getTime() - session.admittedAt.getTime() > proxyDeadlineMs) {

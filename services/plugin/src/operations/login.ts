@@ -2,7 +2,7 @@
  * Login: the only place where somebody proves something. The answer rewrites what frps will believe about the client:
  * its run_id is our ticket, its user the label, its metas a session id and nothing else (DESIGN.md §5).
  */
-import { describeReason, type ReadKeyRing } from "@keyhole/core";
+import { type Door, describeReason, type ReadKeyRing } from "@keyhole/core";
 import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
 import { readCredential } from "../credential.ts";
 import type { Kicks } from "../kicks.ts";
@@ -14,8 +14,8 @@ export type LoginDeps = {
   readonly authority: SessionAuthority;
   readonly kicks: Kicks;
   readonly tokenKeys: ReadKeyRing;
-  /** The true address behind what frps knows as the client's, where the edge told. */
-  readonly sourceOf: (clientAddress: string) => string | undefined;
+  /** The connection behind what frps knows as the client's address, where it came through the edge. */
+  readonly connectionOf: Door["connectionOf"];
   readonly log: Log;
 };
 
@@ -25,10 +25,11 @@ const maxPoolCount = 5;
 /** Answers one Login. */
 export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
   if (deps.kicks.take(login.metas)) return { kind: "keep" };
-  const source = deps.sourceOf(login.clientAddress);
+  const connection = deps.connectionOf(login.clientAddress);
+  const source = connection?.source;
   const credential = readCredential(login, deps.tokenKeys);
   const session = credential.granted
-    ? await deps.authority.admit({ credential: credential.value, runId: login.runId, clientAddress: login.clientAddress })
+    ? await deps.authority.admit({ credential: credential.value, runId: login.runId, connectionId: connection?.id })
     : credential;
   if (!session.granted) {
     const { code } = session.refusal;

@@ -55,7 +55,7 @@ async function findSession(proxy: NewProxyContent, label: Label, deps: NewProxyD
   const id = proxy.user.metas["session"] ?? "";
   const session = deps.registry.find(id);
   if (session !== undefined) return session.label === label ? session : { code: "SESSION_UNKNOWN", facts: {} };
-  const resumed = await deps.authority.resume({ id, label, ticket: proxy.user.runId, clientAddress: "" });
+  const resumed = await deps.authority.resume({ id, label, ticket: proxy.user.runId });
   return resumed.granted ? resumed.value : resumed.refusal;
 }
 

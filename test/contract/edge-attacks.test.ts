@@ -1,0 +1,220 @@
+/**
+ * What an attacker's review of the edge found: crashes and exhaustion by pipelining, control connections that nobody may
+ * keep, streams of a displaced client, and seats that one visitor could take from all others.
+ */
+import { once } from "node:events";
+import { type IncomingMessage, request, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { connect as connectTls, type TLSSocket } from "node:tls";
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { WebSocket, WebSocketServer } from "ws";
+import { first } from "./edge-certificates.ts";
+import { asApp, domain, eventually, type Harness, hostOf, labelOf, live, openHarness, sendRaw, visit } from "./edge-harness.ts";
+
+let harness: Harness;
+let plain: Harness["frps"]["handle"];
+beforeAll(async () => {
+  harness = await openHarness({ claimTimeoutMs: 300 });
+  plain = harness.frps.handle;
+});
+beforeEach(() => {
+  harness.frps.handle = plain;
+  harness.frps.seen.length = 0;
+});
+afterAll(() => harness[Symbol.asyncDispose]());
+
+const get = (path: string, host: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n${more}\r\n`;
+const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n";
+const went = { lastSeen: new Date("2026-03-04T05:06:07Z") };
+const putNow = (label: ReturnType<typeof labelOf>) => harness.door.put({ label, since: new Date() });
+
+describe("pipelined requests", () => {
+  it.each([
+    ["a WebSocket handshake", get("/ws", hostOf(live), upgrade)],
+    ["a CONNECT", "CONNECT example.org:443 HTTP/1.1\r\nHost: example.org:443\r\n\r\n"],
+  ])("%s behind a request under way closes that connection, answers nothing in its place, and the edge lives on", async (_name, second) => {
+    harness.frps.handle = (req) => req.resume();
+    for (const host of [domain, hostOf(live)]) {
+      const { text, isClosed } = await sendRaw(harness.edge.visitorsPort, get("/healthz", host) + second);
+      expect([text, isClosed]).toEqual(["", true]);
+    }
+    harness.frps.handle = plain;
+    expect((await visit(harness.edge, hostOf(live))).status).toBe(200);
+  });
+
+  it("one exchange at a time: the next reaches the app when the one before it is answered", async () => {
+    const waiting: ServerResponse[] = [];
+    harness.frps.handle = (_req, res) => void waiting.push(res);
+    const all = sendRaw(
+      harness.edge.visitorsPort,
+      get("/1", hostOf(live)) + get("/2", hostOf(live)) + get("/3", hostOf(live), "Connection: close\r\n"),
+    );
+    for (const count of [1, 2, 3]) {
+      await eventually(`request ${count} arrived`, () => waiting.length === count);
+      // A round trip of another visitor: had the next one been sent, it would have arrived by now.
+      harness.frps.handle = plain;
+      await visit(harness.edge, hostOf(live));
+      expect(waiting).toHaveLength(count);
+      harness.frps.handle = (_req, res) => void waiting.push(res);
+      asApp(waiting[count - 1] as ServerResponse).end(`answer ${count}`);
+    }
+    expect((await all).text).toMatch(/answer 1.*answer 2.*answer 3/s);
+  });
+
+  it("more than sixteen that wait close the connection", async () => {
+    harness.frps.handle = (req) => req.resume();
+    const { text, isClosed } = await sendRaw(harness.edge.visitorsPort, get("/", hostOf(live)).repeat(18));
+    expect([text, isClosed]).toEqual(["", true]);
+    expect(harness.frps.seen.length).toBeLessThanOrEqual(1);
+  });
+});
+
+describe("port 7000", () => {
+  const dial = async (): Promise<{ client: TLSSocket; frps: Socket; address: string }> => {
+    const accepted = once(harness.frps.control, "connection");
+    const client = connectTls({ host: "127.0.0.1", port: harness.edge.controlPort, ca: first.cert, servername: "localhost" });
+    client.on("error", () => {}).resume();
+    await once(client, "secureConnect");
+    const [frps] = (await accepted) as [Socket];
+    const address = `${frps.remoteAddress}:${frps.remotePort}`;
+    await eventually("it is known", () => harness.door.connectionOf(address) !== undefined);
+    return { client, frps, address };
+  };
+
+  it("a connection that nobody claims is ended, a claimed one stays", async () => {
+    const claimed = await dial();
+    const id = harness.door.connectionOf(claimed.address)?.id ?? "";
+    harness.door.claim(id);
+    const idle = await dial();
+    expect(harness.door.connectionOf(idle.address)?.id).not.toBe(id);
+    idle.frps.resume();
+    await once(idle.client, "close");
+    expect(harness.door.connectionOf(idle.address)).toBeUndefined();
+    expect(harness.door.connectionOf(claimed.address)?.id).toBe(id);
+    expect(await harness.door.cut(id)).toBe(true);
+  });
+
+  it.each([["whole"], ["byte by byte"]])("a GET inside TLS is closed and nothing of it reaches frps: %s", async (manner) => {
+    const { client, frps } = await dial();
+    let received = 0;
+    frps.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+    });
+    client.setNoDelay(true);
+    const text = "GET /~!frp HTTP/1.1\r\nHost: x\r\n\r\n";
+    const closed = once(client, "close");
+    if (manner === "whole") client.write(text);
+    else for (const byte of text) client.write(byte);
+    await closed;
+    await eventually("frps's side is closed", () => frps.destroyed || frps.readableEnded);
+    expect(received).toBe(0);
+    frps.destroy();
+  });
+});
+
+describe("what is under way to a label", () => {
+  const open = async (label: ReturnType<typeof labelOf>): Promise<{ closed: Promise<unknown> }> => {
+    const sent = request({ host: "127.0.0.1", port: harness.edge.visitorsPort, headers: { Host: hostOf(label) }, agent: false });
+    sent.end();
+    const [answer] = (await once(sent, "response")) as [IncomingMessage];
+    answer.on("error", () => {}).resume();
+    sent.on("error", () => {});
+    return { closed: new Promise((resolve) => answer.once("close", resolve)) };
+  };
+  const streams = (_req: IncomingMessage, res: ServerResponse): void => void asApp(res).write("begun");
+
+  it.each([
+    ["taken over", (label: ReturnType<typeof labelOf>) => harness.door.handOver(label).then(() => putNow(label))],
+    ["ended", (label: ReturnType<typeof labelOf>) => harness.door.delete(label, { ...went, reason: "ended" as const })],
+    ["blocked", (label: ReturnType<typeof labelOf>) => harness.door.block(label)],
+  ])("streams and WebSockets end when it is %s, though frps keeps them", async (_name, change) => {
+    const label = labelOf("c");
+    await harness.door.unblock(label);
+    await putNow(label);
+    harness.frps.handle = streams;
+    const accepting = new WebSocketServer({ noServer: true });
+    accepting.on("headers", (headers) => void headers.push("X-Keyhole-App: 1"));
+    harness.frps.server.removeAllListeners("upgrade");
+    harness.frps.server.on("upgrade", (req, socket, head) => accepting.handleUpgrade(req, socket, head, () => {}));
+    const stream = await open(label);
+    const ws = new WebSocket(`ws://127.0.0.1:${harness.edge.visitorsPort}/`, { headers: { Host: hostOf(label) } });
+    await once(ws, "open");
+    const other = await open(live);
+    let isOtherClosed = false;
+    void other.closed.then(() => {
+      isOtherClosed = true;
+    });
+    const wsClosed = once(ws, "close");
+    await change(label);
+    await Promise.all([stream.closed, wsClosed]);
+    expect(isOtherClosed).toBe(false);
+    harness.frps.server.removeAllListeners("upgrade");
+  });
+
+  it("a stream that began after the hand-over stays, and a put without a hand-over ends nothing", async () => {
+    const label = labelOf("d");
+    await putNow(label);
+    harness.frps.handle = streams;
+    let closed = 0;
+    const kept = await open(label);
+    void kept.closed.then(() => {
+      closed += 1;
+    });
+    await putNow(label);
+    await visitOther();
+    expect(closed).toBe(0);
+    await harness.door.handOver(label);
+    const later = await open(label);
+    let isLaterClosed = false;
+    void later.closed.then(() => {
+      isLaterClosed = true;
+    });
+    await putNow(label);
+    await kept.closed;
+    await visitOther();
+    expect(isLaterClosed).toBe(false);
+  });
+
+  it("an unanswered GET goes to the new holder, an unanswered POST is told to come back", async () => {
+    const label = labelOf("e");
+    await putNow(label);
+    harness.frps.handle = (req) => req.resume();
+    const replies = [visit(harness.edge, hostOf(label)), visit(harness.edge, hostOf(label), { method: "POST", body: "once" })];
+    await eventually("both are under way", () => harness.frps.seen.length === 2);
+    await harness.door.handOver(label);
+    harness.frps.handle = plain;
+    await putNow(label);
+    const [got, posted] = await Promise.all(replies);
+    expect([got?.status, posted?.json["code"]]).toEqual([200, "HANDOVER_IN_PROGRESS"]);
+  });
+
+  const visitOther = async (): Promise<void> => {
+    harness.frps.handle = plain;
+    expect((await visit(harness.edge, hostOf(live))).status).toBe(200);
+    harness.frps.handle = streams;
+  };
+});
+
+describe("held requests", () => {
+  it("one visitor's address has twenty seats", async () => {
+    const label = labelOf("f");
+    await harness.door.delete(label, { ...went, reason: "offline" });
+    const replies = Array.from({ length: 25 }, () => visit(harness.edge, hostOf(label)));
+    await eventually("twenty are held", () => harness.edge.stats().held === 20);
+    await putNow(label);
+    const statuses = (await Promise.all(replies)).map((reply) => reply.status);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(5);
+  });
+
+  it("nobody is held longer than three seconds, however often the label changes hands", { timeout: 10_000 }, async () => {
+    const label = labelOf("9");
+    await harness.door.delete(label, { ...went, reason: "offline" });
+    const start = performance.now();
+    const changes = setInterval(() => void harness.edge.runtime.handOver(label), 200);
+    const reply = await visit(harness.edge, hostOf(label));
+    clearInterval(changes);
+    expect(reply.json["code"]).toBe("HANDOVER_IN_PROGRESS");
+    expect(performance.now() - start).toBeGreaterThan(2900);
+    expect(performance.now() - start).toBeLessThan(3500);
+  });
+});
