@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import type { Exchange } from "./exchange.ts";
 
 /** Requests that may wait behind the one under way. No browser sends any. */
-export const maxWaiting = 16;
+const maxWaiting = 16;
 
 type Turn = { readonly over: () => void; work: (() => void) | undefined };
 
