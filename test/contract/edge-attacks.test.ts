@@ -151,28 +151,30 @@ describe("what is under way to a label", () => {
     harness.frps.server.removeAllListeners("upgrade");
   });
 
-  it("a stream that began after the hand-over stays, and a put without a hand-over ends nothing", async () => {
+  it("all that began before the newcomer came ends, also after the hand-over was announced; without a hand-over nothing ends", async () => {
     const label = labelOf("d");
     await putNow(label);
     harness.frps.handle = streams;
-    let closed = 0;
     const kept = await open(label);
+    let isKeptClosed = false;
     void kept.closed.then(() => {
-      closed += 1;
+      isKeptClosed = true;
     });
     await putNow(label);
     await visitOther();
-    expect(closed).toBe(0);
+    expect(isKeptClosed).toBe(false);
     await harness.door.handOver(label);
     const later = await open(label);
-    let isLaterClosed = false;
-    void later.closed.then(() => {
-      isLaterClosed = true;
-    });
     await putNow(label);
     await kept.closed;
+    await later.closed;
+    const ofNewcomer = await open(label);
+    let isNewClosed = false;
+    void ofNewcomer.closed.then(() => {
+      isNewClosed = true;
+    });
     await visitOther();
-    expect(isLaterClosed).toBe(false);
+    expect(isNewClosed).toBe(false);
   });
 
   it("an unanswered GET goes to the new holder, an unanswered POST is told to come back", async () => {
@@ -196,14 +198,14 @@ describe("what is under way to a label", () => {
 });
 
 describe("held requests", () => {
-  it("one visitor's address has twenty seats", async () => {
-    const label = labelOf("f");
-    await harness.door.delete(label, { ...went, reason: "offline" });
-    const replies = Array.from({ length: 25 }, () => visit(harness.edge, hostOf(label)));
-    await eventually("twenty are held", () => harness.edge.stats().held === 20);
-    await putNow(label);
+  it("one visitor's address has a hundred seats, over all labels", async () => {
+    const labels = [labelOf("f"), labelOf("7")];
+    for (const label of labels) await harness.door.delete(label, { ...went, reason: "offline" });
+    const replies = labels.flatMap((label) => Array.from({ length: 60 }, () => visit(harness.edge, hostOf(label))));
+    await eventually("a hundred are held", () => harness.edge.stats().held === 100);
+    for (const label of labels) await putNow(label);
     const statuses = (await Promise.all(replies)).map((reply) => reply.status);
-    expect(statuses.filter((status) => status === 503)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(20);
   });
 
   it("nobody is held longer than three seconds, however often the label changes hands", { timeout: 10_000 }, async () => {

@@ -5,7 +5,6 @@
  * that is never used again (ports are). Closed without an answer: what does not speak TLS, what speaks HTTP inside it, and
  * what nobody claims.
  */
-import { randomUUID } from "node:crypto";
 import { connect, type Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import type { ControlConnection } from "@keyhole/core";
@@ -54,7 +53,7 @@ export async function startControlListener(options: {
   /** Open pairs by the name that is never given twice, and by the address under which frps knows them while they are open. */
   const pairs = new Map<string, Pair>();
   const byAddress = new Map<string, Pair>();
-  const run = randomUUID();
+  const run = options.now().getTime().toString(36);
   let count = 0;
   const sockets = new Set<Socket>();
   const bytes = { in: 0, out: 0 };

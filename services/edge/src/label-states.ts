@@ -25,6 +25,8 @@ export type LabelStates = {
   unblock(label: Label): void;
   /** Resolves true when the label changed or its transition ended, false when `waitMs` passed or the visitor left. */
   nextChange(label: Label, waitMs: number | undefined, visitor: Waiting): Promise<boolean>;
+  /** Lets everybody who waits for the label look again. */
+  wake(label: Label): void;
   liveCount(): number;
   /** Ends all transitions and wakes everybody: the edge stops. */
   close(): void;
@@ -78,6 +80,7 @@ export function createLabelStates(start: MapContent): LabelStates {
     inTransition: (label) => transitions.has(label),
     lastSeen: (label) => lastSeen.get(label),
     liveCount: () => live.size,
+    wake,
     put(entry) {
       live.set(entry.label, entry.since);
       begin(entry.label);

@@ -1,7 +1,6 @@
 /**
  * What is under way to each label, so that it can be ended when the label is another's: a client that evades the cut of
- * its control connection would otherwise go on talking to visitors for as long as a stream lasts. Order is a count, not a
- * time: what began before a mark is exact.
+ * its control connection would otherwise go on talking to visitors for as long as a stream lasts.
  */
 import type { Label } from "@keyhole/core";
 
@@ -12,29 +11,29 @@ export type LabelTraffic = {
   enter(label: Label): Passage;
   /** Another session is about to take the label over. */
   mark(label: Label): void;
-  /** It has: ends what began before the mark. Nothing without a mark. */
+  /** It is about to serve: ends all that began before, since only the former session can have answered it. Nothing without a mark. */
   endMarked(label: Label): void;
   endAll(label: Label): void;
 };
 
-/** A hand-over that never came to its end is forgotten. */
-const markMs = 60_000;
+/** Hand-overs that never came to their end are forgotten, the oldest first. */
+const maxMarks = 10_000;
 
 export function createLabelTraffic(): LabelTraffic {
-  const underWay = new Map<Label, Map<Passage, number>>();
-  const marks = new Map<Label, { readonly at: number; readonly time: number }>();
-  let count = 0;
+  const underWay = new Map<Label, Set<Passage>>();
+  /** Labels that change hands, in the order of time. */
+  const marks = new Set<Label>();
 
-  const endBefore = (label: Label, at: number): void => {
-    for (const [passage, began] of [...(underWay.get(label) ?? [])]) {
-      if (began > at) continue;
+  const endAll = (label: Label): void => {
+    marks.delete(label);
+    for (const passage of [...(underWay.get(label) ?? [])]) {
       passage.leave();
       passage.end?.();
     }
   };
   return {
     enter(label) {
-      const passages = underWay.get(label) ?? new Map<Passage, number>();
+      const passages = underWay.get(label) ?? new Set<Passage>();
       underWay.set(label, passages);
       const passage: Passage = {
         end: undefined,
@@ -42,29 +41,20 @@ export function createLabelTraffic(): LabelTraffic {
           if (passages.delete(passage) && passages.size === 0 && underWay.get(label) === passages) underWay.delete(label);
         },
       };
-      count += 1;
-      passages.set(passage, count);
+      passages.add(passage);
       return passage;
     },
     mark(label) {
-      const time = performance.now();
-      for (const [old, { time: since }] of marks) {
-        if (time - since < markMs) break;
-        marks.delete(old);
-      }
-      // Deleted first: the map's order is the order of time.
       marks.delete(label);
-      marks.set(label, { at: count, time });
+      marks.add(label);
+      for (const oldest of marks) {
+        if (marks.size <= maxMarks) break;
+        marks.delete(oldest);
+      }
     },
     endMarked(label) {
-      const mark = marks.get(label);
-      if (mark === undefined) return;
-      marks.delete(label);
-      endBefore(label, mark.at);
+      if (marks.has(label)) endAll(label);
     },
-    endAll(label) {
-      marks.delete(label);
-      endBefore(label, count);
-    },
+    endAll,
   };
 }

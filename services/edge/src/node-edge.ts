@@ -15,7 +15,7 @@ import { createUpstream } from "./upstream.ts";
 import { startVisitorsListener } from "./visitors-listener.ts";
 
 /** Held requests: overall, for one label, and of one visitor's address. */
-const holdLimits = { overall: 1000, perLabel: 100, perSource: 20 } as const;
+const holdLimits = { overall: 1000, perLabel: 100, perSource: 100 } as const;
 /** The token service answers within milliseconds and holds no streams; more connections are only more to exhaust. */
 const serviceConnections = 64;
 /** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */

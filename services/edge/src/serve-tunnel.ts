@@ -32,7 +32,8 @@ export type AttemptOnce = (passage: Passage) => Promise<Outcome>;
 export async function serveTunnel(exchange: Exchange, label: Label, attempt: AttemptOnce, deps: TunnelDeps): Promise<void> {
   const { states, room, traffic } = deps;
   let hasSeat = false;
-  let heldSince: number | undefined;
+  let holdTimer: NodeJS.Timeout | undefined;
+  let isHoldOver = false;
   let pauses = 0;
   let asksLeft = 1;
   /** The last attempt may have reached an app, and the request must not reach one twice. */
@@ -43,12 +44,15 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
     sendAnswer(exchange, code, facts);
   };
   const hold = async (waitMs: number | undefined): Promise<boolean> => {
-    heldSince ??= performance.now();
-    const leftMs = maxHeldMs - (performance.now() - heldSince);
-    if (leftMs <= 0) return false;
+    // From the first hold on, all of them together: a label may change hands again and again.
+    holdTimer ??= setTimeout(() => {
+      isHoldOver = true;
+      states.wake(label);
+    }, maxHeldMs);
+    if (isHoldOver) return false;
     hasSeat ||= room.take(label, exchange.source);
     if (!hasSeat) return false;
-    if (await states.nextChange(label, Math.min(waitMs ?? leftMs, leftMs), exchange)) pauses = 0;
+    if (await states.nextChange(label, waitMs, exchange)) pauses = 0;
     return true;
   };
 
@@ -85,11 +89,12 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       }
       if (!states.isLive(label)) continue;
       if (outcome.kind === "refused") return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
-      if (heldSince !== undefined || asksLeft === 0) return answer("APP_UNREACHABLE");
+      if (holdTimer !== undefined || asksLeft === 0) return answer("APP_UNREACHABLE");
       asksLeft -= 1;
       if (outcome.kind === "unmarked") await states.nextChange(label, settleMs, exchange);
     }
   } finally {
+    clearTimeout(holdTimer);
     if (hasSeat) room.leave(label, exchange.source);
   }
 }
