@@ -201,8 +201,10 @@ describe("held requests", () => {
   it("one visitor's address has a hundred seats, over all labels", async () => {
     const labels = [labelOf("f"), labelOf("7")];
     for (const label of labels) await harness.door.delete(label, { ...went, reason: "offline" });
+    let refused = 0;
     const replies = labels.flatMap((label) => Array.from({ length: 60 }, () => visit(harness.edge, hostOf(label))));
-    await eventually("a hundred are held", () => harness.edge.stats().held === 100);
+    for (const reply of replies) void reply.then(({ status }) => (refused += status === 503 ? 1 : 0));
+    await eventually("a hundred are held, the others refused", () => harness.edge.stats().held === 100 && refused === 20);
     for (const label of labels) await putNow(label);
     const statuses = (await Promise.all(replies)).map((reply) => reply.status);
     expect(statuses.filter((status) => status === 503)).toHaveLength(20);

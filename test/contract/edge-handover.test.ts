@@ -120,6 +120,9 @@ describe("a label that went offline", () => {
     const replies = Array.from({ length: 110 }, (_, index) =>
       visit(harness.edge, hostOf(label), { localAddress: `127.0.0.${1 + Math.floor(index / 20)}` }),
     );
+    let refused = 0;
+    for (const reply of replies) void reply.then(({ status }) => (refused += status === 503 ? 1 : 0));
+    await eventually("ten are refused", () => refused === 10);
     await isHeld(100);
     harness.frps.handle = answers;
     await putNow(label);
