@@ -7,15 +7,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { addressOfPrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
-
-/** A scalar of the curve: not 0, and with the top bit clear far below the order. */
-function makeKey(): Buffer {
-  const key = randomBytes(32);
-  key[0] = (key[0] ?? 0) & 0x7f;
-  key[31] = (key[31] ?? 0) | 1;
-  return key;
-}
+import { addressOfPrivateKey, derivePrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
 
 /** The key of the file, which is made if it is not there. */
 function openKey(file: string): Buffer {
@@ -25,7 +17,7 @@ function openKey(file: string): Buffer {
     return Buffer.from(digits, "hex");
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-    const key = makeKey();
+    const key = Buffer.from(derivePrivateKey(randomBytes(32)));
     writeFileSync(file, `${key.toString("hex")}\n`, { mode: 0o600, flag: "wx" });
     console.error(`sign: ${file} was made; whoever has it holds the address.`);
     return key;
@@ -35,7 +27,8 @@ function openKey(file: string): Buffer {
 try {
   const { values } = parseArgs({ options: { key: { type: "string" }, product: { type: "string", default: "Vana Personal Server" } } });
   // npm runs a script in the project's folder; the path is meant from where the person stands.
-  const key = values.key === undefined ? makeKey() : openKey(resolve(process.env.INIT_CWD ?? "", values.key));
+  const key =
+    values.key === undefined ? Buffer.from(derivePrivateKey(randomBytes(32))) : openKey(resolve(process.env.INIT_CWD ?? "", values.key));
   const walletAddress = printIdentity({ namespace: "eip155", address: addressOfPrivateKey(key) });
   const timestamp = Math.floor(Date.now() / 1000);
   const signature = signPersonalMessage(printTunnelMessage({ walletAddress, timestamp }, values.product), key);

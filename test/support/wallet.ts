@@ -1,6 +1,6 @@
 /** A wallet as a desktop app has one. */
 import { randomBytes } from "node:crypto";
-import { addressOfPrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
+import { addressOfPrivateKey, derivePrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
 
 /** A key that signs. `label` is its host below the domain. */
 export type Wallet = {
@@ -11,7 +11,7 @@ export type Wallet = {
 
 /** Makes a wallet that nobody has used before. */
 export function makeWallet(): Wallet {
-  const key = Buffer.concat([Buffer.from([1]), randomBytes(31)]);
+  const key = derivePrivateKey(randomBytes(32));
   const address = printIdentity({ namespace: "eip155", address: addressOfPrivateKey(key) });
   return {
     address,

@@ -25,6 +25,17 @@ export function signPersonalMessage(message: string, privateKey: Uint8Array): st
   return `0x${Buffer.from(signature).toString("hex")}${(27 + recid).toString(16)}`;
 }
 
+/**
+ * A private key from 32 random bytes: never 0, and far below the curve's order because its top bit is clear. For the demo,
+ * scripts and tests; a wallet makes its own.
+ */
+export function derivePrivateKey(random: Uint8Array): Uint8Array {
+  const key = Uint8Array.from(random);
+  key[0] = (key[0] ?? 0) & 0x7f;
+  key[31] = (key[31] ?? 0) | 1;
+  return key;
+}
+
 /** The address that a private key controls: 20 bytes. Throws when the key is not a scalar of the curve. */
 export function addressOfPrivateKey(privateKey: Uint8Array): Uint8Array {
   return addressOfPublicKey(secp256k1.publicKeyCreate(privateKey, false));

@@ -5,7 +5,7 @@
  */
 export { type Admission, type AdmissionFacts, decideAdmission, type LivingSession } from "./admission.ts";
 export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
-export { addressOfPrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
+export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export { Fault, type FaultCode } from "./fault.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";

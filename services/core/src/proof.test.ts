@@ -4,6 +4,7 @@ import { privateKeyToAccount } from "viem/accounts";
 import { describe, expect, it } from "vitest";
 import {
   addressOfPrivateKey,
+  derivePrivateKey,
   hashPersonalMessage,
   printIdentity,
   printTunnelMessage,
@@ -48,6 +49,13 @@ describe("proof", () => {
       ),
       { numRuns: 20 },
     );
+  });
+
+  it("can be signed with a key of any 32 random bytes, all zero or all ones too", () => {
+    for (const fill of [0x00, 0xff]) {
+      const key = derivePrivateKey(new Uint8Array(32).fill(fill));
+      expect(toHex(addressOfPrivateKey(key))).toBe(privateKeyToAccount(toHex(key)).address.toLowerCase());
+    }
   });
 
   it("is accepted for the address as it was sent, in either spelling", async () => {

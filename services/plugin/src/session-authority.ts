@@ -189,8 +189,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   /**
-   * A renewal raises deadline and issued-at together, and only of a session that lived when it was bought: a thief who
-   * slips in afterwards with an older token gains nothing by it.
+   * A renewal raises the deadline, and the issued-at only of a session that lived when it was bought: a thief who slips in
+   * afterwards with an older token gains no rank by it.
    */
   function raise(session: Session, newest: TokenRecord | undefined): void {
     if (newest === undefined || newest.kind !== session.kind) return;

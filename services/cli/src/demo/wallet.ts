@@ -1,6 +1,6 @@
 /** The demo's throwaway wallet: a random key in the state directory, so that the address stays the same over restarts. */
 import { join } from "node:path";
-import { addressOfPrivateKey, printIdentity, signPersonalMessage } from "@keyhole/core";
+import { addressOfPrivateKey, derivePrivateKey, printIdentity, signPersonalMessage } from "@keyhole/core";
 import { readPrivateFile, writePrivateFile } from "../state/private-file.ts";
 
 /** A wallet that can sign. */
@@ -10,16 +10,8 @@ export type DemoWallet = { readonly address: string; readonly sign: (message: st
 export function openDemoWallet(dir: string, randomBytes: (length: number) => Uint8Array): DemoWallet {
   const file = join(dir, "wallet.key");
   const kept = readPrivateFile(file)?.toString("ascii").trim();
-  const key = kept !== undefined && /^[0-9a-f]{64}$/.test(kept) ? Buffer.from(kept, "hex") : makeKey(randomBytes);
+  const key = kept !== undefined && /^[0-9a-f]{64}$/.test(kept) ? Buffer.from(kept, "hex") : Buffer.from(derivePrivateKey(randomBytes(32)));
   if (kept === undefined) writePrivateFile(file, `${key.toString("hex")}\n`);
   const address = printIdentity({ namespace: "eip155", address: addressOfPrivateKey(key) });
   return { address, sign: (message) => signPersonalMessage(message, key) };
-}
-
-/** A scalar of the curve: the top byte below 0xff keeps it under the order. */
-function makeKey(randomBytes: (length: number) => Uint8Array): Buffer {
-  const key = Buffer.from(randomBytes(32));
-  key[0] = (key[0] ?? 0) & 0x7f;
-  key[31] = (key[31] ?? 0) | 1;
-  return key;
 }
