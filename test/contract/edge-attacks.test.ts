@@ -77,21 +77,23 @@ describe("port 7000", () => {
     await once(client, "secureConnect");
     const [frps] = (await accepted) as [Socket];
     const address = `${frps.remoteAddress}:${frps.remotePort}`;
-    await eventually("it is known", () => harness.door.connectionOf(address) !== undefined);
+    await eventually("it is known", async () => (await harness.door.connectionOf(address)) !== undefined);
     return { client, frps, address };
   };
 
   it("a connection that nobody claims is ended, a claimed one stays", async () => {
     const claimed = await dial();
-    const id = harness.door.connectionOf(claimed.address)?.id ?? "";
-    harness.door.claim(id);
+    const id = (await harness.door.connectionOf(claimed.address))?.id ?? "";
+    await harness.door.claim(id, "holder");
+    expect([await harness.door.claimedBy("holder"), await harness.door.claimedBy("nobody")]).toEqual([id, undefined]);
     const idle = await dial();
-    expect(harness.door.connectionOf(idle.address)?.id).not.toBe(id);
+    expect((await harness.door.connectionOf(idle.address))?.id).not.toBe(id);
     idle.frps.resume();
     await once(idle.client, "close");
-    expect(harness.door.connectionOf(idle.address)).toBeUndefined();
-    expect(harness.door.connectionOf(claimed.address)?.id).toBe(id);
+    expect(await harness.door.connectionOf(idle.address)).toBeUndefined();
+    expect((await harness.door.connectionOf(claimed.address))?.id).toBe(id);
     expect(await harness.door.cut(id)).toBe(true);
+    expect(await harness.door.claimedBy("holder")).toBeUndefined();
   });
 
   it.each([["whole"], ["byte by byte"]])("a GET inside TLS is closed and nothing of it reaches frps: %s", async (manner) => {

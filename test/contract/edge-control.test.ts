@@ -38,8 +38,8 @@ describe("port 7000", () => {
     client.write("first bytes");
     const [frps] = (await accepted) as [Socket];
     let known: string | undefined = "not asked";
-    const [data] = (await once(frps, "data").then((chunks) => {
-      known = harness.door.connectionOf(addressOf(frps))?.source;
+    const [data] = (await once(frps, "data").then(async (chunks) => {
+      known = (await harness.door.connectionOf(addressOf(frps)))?.source;
       return chunks;
     })) as [Buffer];
     expect(data.toString()).toBe("first bytes");
@@ -58,7 +58,7 @@ describe("port 7000", () => {
     frps.end();
     await eventually(
       "it is forgotten",
-      () => harness.door.connectionOf(addressOf(frps)) === undefined && harness.edge.stats().controlConnections === 0,
+      async () => (await harness.door.connectionOf(addressOf(frps))) === undefined && harness.edge.stats().controlConnections === 0,
     );
   });
 
@@ -66,13 +66,13 @@ describe("port 7000", () => {
     const { client, frps } = await dial();
     frps.resume();
     const clientAddress = addressOf(frps);
-    await eventually("it is known", () => harness.door.connectionOf(clientAddress) !== undefined);
-    const id = harness.door.connectionOf(clientAddress)?.id ?? "";
+    await eventually("it is known", async () => (await harness.door.connectionOf(clientAddress)) !== undefined);
+    const id = (await harness.door.connectionOf(clientAddress))?.id ?? "";
     const ended = Promise.all([new Promise((resolve) => client.once("close", resolve)), once(frps, "end")]);
     client.resume();
     expect(await harness.door.cut(clientAddress)).toBe(false);
     expect(await harness.door.cut(id)).toBe(true);
-    expect(harness.door.connectionOf(clientAddress)).toBeUndefined();
+    expect(await harness.door.connectionOf(clientAddress)).toBeUndefined();
     await ended;
     expect(await harness.door.cut(id)).toBe(false);
     expect(await harness.door.cut("not an id")).toBe(false);

@@ -38,8 +38,9 @@ const door: Door = {
   block: async () => {},
   unblock: async () => {},
   cut: async () => true,
-  connectionOf: () => undefined,
-  claim: () => {},
+  connectionOf: async () => undefined,
+  claim: async () => {},
+  claimedBy: async () => undefined,
 };
 const tokens = await openTokenStore({ path: join(order.dir, "tokens.db"), log });
 const sessions = await openSessionStore({ path: join(order.dir, "sessions.db"), log });

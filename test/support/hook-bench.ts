@@ -83,6 +83,7 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
   const sessions = stack.use(await openSessionStore({ path: join(path, "sessions.db"), log }));
   const doorCalls: string[] = [];
   const kicked: string[] = [];
+  const holders = new Map<string, string>();
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
@@ -99,8 +100,11 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
       doorCalls.push(`cut ${connectionId}`);
       return true;
     },
-    connectionOf: (clientAddress) => ({ id: clientAddress, source: clientAddress }),
-    claim: () => {},
+    connectionOf: async (clientAddress) => ({ id: clientAddress, source: clientAddress }),
+    claim: async (connectionId, holder) => {
+      holders.set(holder, connectionId);
+    },
+    claimedBy: async (holder) => holders.get(holder),
   };
   const bench: Omit<HookBench, "plugin"> & { plugin: Plugin | undefined } = {
     plugin: undefined,

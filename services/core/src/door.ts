@@ -21,7 +21,12 @@ export type DoorState = {
 /** A client's connection to the control port: a name that is never given twice, and the true address (`ip:port`) of the client. */
 export type ControlConnection = { readonly id: string; readonly source: string };
 
-/** What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. */
+/**
+ * What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. An edge that
+ * is away (it is being restarted) fails nothing but a block it cannot promise: what changed is in the files, and the plugin
+ * pushes everything once an edge is there again. An edge that is away has no connections either: none is found, and a cut
+ * resolves to false.
+ */
 export type Door = {
   /** The label is served from now on. Requests that meet frps before the proxy is registered are held, not failed. */
   put(entry: LiveEntry): Promise<void>;
@@ -38,9 +43,14 @@ export type Door = {
    * The connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`) at this moment; undefined when the
    * edge has none. Ask at Login and keep the id: ports are used again, so an address names nobody afterwards.
    */
-  connectionOf(clientAddress: string): ControlConnection | undefined;
-  /** A session was admitted on this connection. One that nobody claims is ended soon after it was opened. */
-  claim(connectionId: string): void;
+  connectionOf(clientAddress: string): Promise<ControlConnection | undefined>;
+  /**
+   * A session was admitted on this connection. One that nobody claims is ended soon after it was opened. The edge remembers
+   * `holder` (no secret, at most 64 characters) for as long as the connection lives.
+   */
+  claim(connectionId: string, holder: string): Promise<void>;
+  /** The newest connection that was claimed for this holder and still lives: so a plugin that was restarted can cut what it adopts. */
+  claimedBy(holder: string): Promise<string | undefined>;
   /** Ends this connection on both sides. False when it is gone already. */
   cut(connectionId: string): Promise<boolean>;
 };

@@ -23,7 +23,8 @@ const defaultClaimTimeoutMs = 15_000;
 export type ControlListener = {
   readonly port: number;
   cut(connectionId: string): boolean;
-  claim(connectionId: string): void;
+  claim(connectionId: string, holder: string): void;
+  claimedBy(holder: string): string | undefined;
   connectionOf(clientAddress: string): ControlConnection | undefined;
   connections(): number;
   bytes(): { readonly in: number; readonly out: number };
@@ -38,6 +39,7 @@ type Pair = ControlConnection & {
   readonly frps: Socket;
   /** Ends the pair unless it is claimed. */
   readonly unclaimed: NodeJS.Timeout;
+  holder: string | undefined;
 };
 
 export async function startControlListener(options: {
@@ -53,6 +55,7 @@ export async function startControlListener(options: {
   /** Open pairs by the name that is never given twice, and by the address under which frps knows them while they are open. */
   const pairs = new Map<string, Pair>();
   const byAddress = new Map<string, Pair>();
+  const byHolder = new Map<string, Pair>();
   const run = options.now().getTime().toString(36);
   let count = 0;
   const sockets = new Set<Socket>();
@@ -62,6 +65,7 @@ export async function startControlListener(options: {
     clearTimeout(pair.unclaimed);
     pairs.delete(pair.id);
     if (byAddress.get(pair.clientAddress) === pair) byAddress.delete(pair.clientAddress);
+    if (pair.holder !== undefined && byHolder.get(pair.holder) === pair) byHolder.delete(pair.holder);
   };
   const end = (pair: Pair): void => {
     forget(pair);
@@ -80,6 +84,7 @@ export async function startControlListener(options: {
         log.info({ source }, "a control connection was ended: no session was admitted on it in time");
         end(pair);
       }, options.claimTimeoutMs ?? defaultClaimTimeoutMs).unref(),
+      holder: undefined,
     };
     pairs.set(pair.id, pair);
     byAddress.set(pair.clientAddress, pair);
@@ -175,9 +180,15 @@ export async function startControlListener(options: {
       log.info({ clientAddress: pair.clientAddress, source: pair.source }, "a control connection was cut");
       return true;
     },
-    claim(connectionId) {
-      clearTimeout(pairs.get(connectionId)?.unclaimed);
+    claim(connectionId, holder) {
+      const pair = pairs.get(connectionId);
+      if (pair === undefined) return;
+      clearTimeout(pair.unclaimed);
+      if (pair.holder !== undefined && byHolder.get(pair.holder) === pair) byHolder.delete(pair.holder);
+      pair.holder = holder;
+      byHolder.set(holder, pair);
     },
+    claimedBy: (holder) => byHolder.get(holder)?.id,
     connectionOf(clientAddress) {
       const pair = byAddress.get(clientAddress);
       return pair === undefined ? undefined : { id: pair.id, source: pair.source };

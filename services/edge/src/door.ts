@@ -131,7 +131,8 @@ export function createDoor(options: {
       if (!blocked.has(label)) await runtime.unblock(label);
     },
     cut: (connectionId) => runtime.cut(connectionId),
-    claim: (connectionId) => runtime.claim(connectionId),
+    claim: (connectionId, holder) => runtime.claim(connectionId, holder),
+    claimedBy: (holder) => runtime.claimedBy(holder),
     connectionOf: (clientAddress) => runtime.connectionOf(clientAddress),
   };
 }

@@ -157,8 +157,15 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     async cut(connectionId) {
       return control.cut(connectionId);
     },
-    claim: (connectionId) => control.claim(connectionId),
-    connectionOf: (clientAddress) => control.connectionOf(clientAddress),
+    async claim(connectionId, holder) {
+      control.claim(connectionId, holder);
+    },
+    async claimedBy(holder) {
+      return control.claimedBy(holder);
+    },
+    async connectionOf(clientAddress) {
+      return control.connectionOf(clientAddress);
+    },
   };
 
   let stopping: Promise<void> | undefined;

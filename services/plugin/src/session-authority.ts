@@ -22,6 +22,7 @@ import {
   type TokenRecord,
   type Verdict,
 } from "@keyhole/core";
+import { adoptedId } from "./adopted-id.ts";
 import type { Credential } from "./credential.ts";
 import type { Kicks } from "./kicks.ts";
 import type { Log } from "./log.ts";
@@ -125,7 +126,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       return refuse("HANDOVER_PENDING");
     }
     if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
-    if (session.connectionId !== undefined) door.claim(session.connectionId);
+    claim(session);
     records.remember(session, undefined);
     return grant(session);
   }
@@ -176,6 +177,14 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     if (handingOver.delete(label)) records.leave(label, "offline");
   }
 
+  /** Not waited for: the edge gives an unclaimed connection 15 s. */
+  function claim(session: Session): void {
+    if (session.connectionId === undefined) return;
+    door
+      .claim(session.connectionId, adoptedId(session.ticket))
+      .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "a connection could not be claimed at the edge"));
+  }
+
   async function cut(session: Session): Promise<void> {
     if (session.connectionId !== undefined) await door.cut(session.connectionId);
   }
@@ -218,7 +227,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       const ticket = readTicket(label, runId, deps.ticketKeys());
       if (ticket === undefined || evicted.has(id)) return refuse("SESSION_UNKNOWN");
       const { kind, issuedAt, endsAt } = ticket;
-      return await install({ label, kind, issuedAt, endsAt }, { id, runId, connectionId: formerConnections.get(id) });
+      const connectionId = formerConnections.get(id) ?? (await door.claimedBy(adoptedId(runId)));
+      return await install({ label, kind, issuedAt, endsAt }, { id, runId, connectionId });
     },
 
     async openTunnel(session, proxyName) {

@@ -2,8 +2,8 @@
  * What nobody reports: frps says nothing when it dies, a CloseProxy may be late or lost, and a client may log in and then
  * never register. Every two seconds the sessions are compared with the dashboard; every second deadlines are enforced.
  */
-import { createHash } from "node:crypto";
 import { type Door, type Label, parseLabel, type SessionReader } from "@keyhole/core";
+import { adoptedId } from "./adopted-id.ts";
 import type { Kicks } from "./kicks.ts";
 import type { Log } from "./log.ts";
 import type { SessionAuthority } from "./session-authority.ts";
@@ -140,9 +140,6 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     },
   };
 }
-
-/** The id of a session whose own id only the process before this one knew. Derived, and no part of the secret ticket. */
-export const adoptedId = (ticket: string): string => `adopted-${createHash("sha256").update(ticket).digest("hex").slice(0, 32)}`;
 
 /** Runs the passes on their timers; a pass that is still running is never started again. */
 export function startUpkeep(upkeep: Upkeep, settings: { readonly reconcileMs: number; readonly log: Log }): AsyncDisposable {

@@ -3,9 +3,9 @@
  * id that only that login had; whatever it misses the dashboard tells.
  */
 import type { CloseProxyContent, HookAnswer } from "@keyhole/frp";
+import { adoptedId } from "../adopted-id.ts";
 import type { SessionAuthority } from "../session-authority.ts";
 import type { SessionRegistry } from "../session-registry.ts";
-import { adoptedId } from "../upkeep.ts";
 
 /** Answers one CloseProxy. frps ignores the answer. */
 export function answerCloseProxy(

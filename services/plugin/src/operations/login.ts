@@ -25,7 +25,7 @@ const maxPoolCount = 5;
 /** Answers one Login. */
 export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
   if (deps.kicks.take(login.metas)) return { kind: "keep" };
-  const connection = deps.connectionOf(login.clientAddress);
+  const connection = await deps.connectionOf(login.clientAddress);
   const source = connection?.source;
   const credential = readCredential(login, deps.tokenKeys);
   const session = credential.granted
