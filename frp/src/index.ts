@@ -8,6 +8,7 @@ export { createDashboard, type Dashboard, type DashboardClient, type DashboardPr
 export { FrpFault, type FrpFaultCode } from "./fault.ts";
 export { type FrpcSettings, renderFrpcConfig } from "./frpc-config.ts";
 export { deriveFrpsConfig, type FrpsConfig, type FrpsSettings, hookPath, renderFrpsConfig } from "./frps-config.ts";
+export { diffFrpsConfigs } from "./frps-config-diff.ts";
 export { verifyFrpsConfig } from "./frps-verify.ts";
 export { type HookAnswer, renderHookAnswer } from "./hook-answer.ts";
 export {
@@ -21,9 +22,10 @@ export {
   parseHookRequest,
 } from "./hook-request.ts";
 export { type KickOptions, kick } from "./kick.ts";
-export { type FrpLogLine, parseFrpLogLine } from "./log-line.ts";
+export { type FrpLogLine, isWrittenBetween, parseFrpLogLine } from "./log-line.ts";
 export { deriveLoginKey } from "./login-key.ts";
 export {
+  awaitRecordedEnd,
   endRecordedProcess,
   isRecordedAlive,
   type ProcessRecord,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseFrpLogLine, redactFrpText } from "./log-line.ts";
+import { isWrittenBetween, parseFrpLogLine, redactFrpText } from "./log-line.ts";
 
 const ticket = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdEfGhIjKlMnOpQrStUvWxy";
 const label = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
@@ -74,5 +74,28 @@ describe("parseFrpLogLine", () => {
     const started = performance.now();
     for (const unit of ["a", "[", "\u001b[", "eyJ", "frp_", "//x", "0", " [I] [", "run id ["]) parseFrpLogLine(unit.repeat(200_000));
     expect(performance.now() - started).toBeLessThan(2000);
+  });
+});
+
+describe("isWrittenBetween", () => {
+  const from = new Date("2026-01-31T12:00:00.000Z");
+  const to = new Date("2026-01-31T12:00:02.000Z");
+
+  it.each([
+    ["2026-01-31 12:00:01.123", true],
+    ["2026-01-31 11:59:55.000", true],
+    ["2026-01-31 12:00:07", true],
+    ["2026-01-31 12:00:06.123456789", true],
+    ["2026-01-31 11:59:54.999", false],
+    ["2026-01-31 12:00:07.001", false],
+    ["2026-01-31 12:07:30.000", false],
+    ["2026-02-31 99:99:99.000", false],
+  ])("%s: %s", (at, isTimely) => {
+    expect(isWrittenBetween(at, from, to)).toBe(isTimely);
+  });
+
+  it("is the same in every zone that frp may write in", () => {
+    for (const at of ["2026-01-31 17:30:01.000", "2026-01-31 17:45:01.000", "2026-01-31 02:00:01.000", "2026-02-01 02:00:01.000"])
+      expect(isWrittenBetween(at, from, to)).toBe(true);
   });
 });

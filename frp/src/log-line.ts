@@ -33,7 +33,24 @@ export function parseFrpLogLine(line: string): FrpLogLine {
   return { at, level: levels[letter] ?? "info", source, message };
 }
 
-/** The same for a text without the shape of a log line: an error of frps, the words of `frps verify`. One line, bounded. */
+/**
+ * True when the time of a line (`at`) lies between the two instants, give or take five seconds. A line that says otherwise
+ * was not written then: clients choose parts of what frp logs, and a line feed in a name begins a line of their making.
+ *
+ * frp writes local time and does not say of which zone, and ours may be another one (TZ). Zones differ by multiples of
+ * fifteen minutes, so times are compared modulo that. Who knows the hour can forge the time too: this is a sieve, no proof.
+ */
+export function isWrittenBetween(at: string, from: Date, to: Date): boolean {
+  const written = Date.parse(`${at.slice(0, 23).replace(" ", "T")}Z`);
+  const earliest = from.getTime() - toleranceMs;
+  const sinceEarliest = (((written - earliest) % zoneStepMs) + zoneStepMs) % zoneStepMs;
+  return sinceEarliest <= to.getTime() + toleranceMs - earliest;
+}
+
+const toleranceMs = 5_000;
+const zoneStepMs = 15 * 60_000;
+
+/** Takes the run ids out of a text without the shape of a log line: an error of frps, the words of `frps verify`. One line, bounded. */
 export function redactFrpText(text: string): string {
   return clean(text)
     .replace(/\b(run ?id:? |replaced by client )\[[^\]]{0,200}\]/gi, "$1[…]")

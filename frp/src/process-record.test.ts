@@ -5,6 +5,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
+  awaitRecordedEnd,
   endRecordedProcess,
   isRecordedAlive,
   parseProcessRecord,
@@ -87,6 +88,29 @@ test("two processes that started one after the other have start times of their o
   const { pid } = await startChild();
   expect(readStartTime(pid)).toBe(readStartTime(pid));
   expect(readStartTime(pid)).not.toBe(readStartTime(process.pid));
+});
+
+test("the end of a recorded process is noticed, and the watching can be ended before", async () => {
+  const { pid } = await startChild();
+  writeProcessRecord(path, { pid, ...facts });
+  const record = readProcessRecord(path);
+  if (record === undefined) throw new Error("there is a record");
+  const unwatched = new AbortController();
+  const [forever, ended] = [
+    awaitRecordedEnd(record, { pollMs: 5, signal: unwatched.signal }),
+    awaitRecordedEnd(record, { pollMs: 5, signal: new AbortController().signal }),
+  ];
+  unwatched.abort();
+  expect(await forever).toBe(false);
+  process.kill(pid, "SIGKILL");
+  expect(await ended).toBe(true);
+  expect(await awaitRecordedEnd(record, { pollMs: 5, signal: unwatched.signal })).toBe(false);
+});
+
+test("a process that only has the recorded pid is not the watched one: the end is noticed at once", async () => {
+  const { pid } = await startChild();
+  const record = { pid, startTime: "another boot/1", ...facts };
+  expect(await awaitRecordedEnd(record, { pollMs: 60_000, signal: new AbortController().signal })).toBe(true);
 });
 
 test("a missing, damaged or forgotten record ends nothing", async () => {

@@ -87,6 +87,21 @@ export function isRecordedAlive(record: ProcessRecord): boolean {
 }
 
 /**
+ * Watches a process that is not our child (nobody tells of its end), and resolves true when it is gone, false when aborted.
+ * The pid is asked for every time, which costs microseconds; the start time too where the kernel tells it as cheaply.
+ */
+export async function awaitRecordedEnd(record: ProcessRecord, options: { pollMs: number; signal: AbortSignal }): Promise<boolean> {
+  const { pollMs, signal } = options;
+  const lookEvery = process.platform === "linux" ? 1 : 20;
+  for (let look = 0; !signal.aborted; look += 1) {
+    const isThere = look % lookEvery === 0 ? isRecordedAlive(record) : hasPid(record.pid);
+    if (!isThere) return true;
+    await wait(pollMs, undefined, { signal }).catch(() => undefined);
+  }
+  return false;
+}
+
+/**
  * Ends the recorded process if it still lives: TERM, KILL after the grace, and waits until it is gone. Undefined when
  * there was nothing to end. `onEnding` is called once, before the first signal.
  */
@@ -123,6 +138,14 @@ async function signalUntilGone(record: ProcessRecord, signal: "SIGTERM" | "SIGKI
   return !isRecordedAlive(record);
 }
 
+function hasPid(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return !isNoSuchProcess(error);
+  }
+}
+
 function isNoSuchProcess(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ESRCH";
 }
@@ -140,8 +163,12 @@ function readProcStartTime(pid: number): string | undefined {
   const ticks = fields[19];
   // A zombie holds no port and takes no signal; where pid 1 does not reap (many containers) it stays for ever.
   if (state === undefined || ticks === undefined || state === "Z" || state === "X") return undefined;
-  return `${readBootId()}/${ticks}`;
+  bootId ??= readBootId();
+  return `${bootId}/${ticks}`;
 }
+
+/** The same as long as we live. */
+let bootId: string | undefined;
 
 function readBootId(): string {
   try {

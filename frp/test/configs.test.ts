@@ -1,10 +1,7 @@
 /** The two configs, judged by the real binaries. */
-import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createServer, type TLSSocket } from "node:tls";
 import { parse } from "smol-toml";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
@@ -16,8 +13,9 @@ import {
   verifyFrpsConfig,
 } from "../src/index.ts";
 import { awaitFact } from "./support/await-fact.ts";
-import { makeCertificates, type TestCertificates } from "./support/certificates.ts";
+import { makeCertificates } from "./support/certificates.ts";
 import { startApp } from "./support/servers.ts";
+import { startTlsFront } from "./support/tls-front.ts";
 import { findBinaries, startWorld } from "./support/world.ts";
 
 let directory: string;
@@ -90,34 +88,6 @@ describe("frps.toml", () => {
   });
 });
 
-/** What ends TLS for frpc in production, in ten lines. */
-async function endTls(certificates: TestCertificates, target: number) {
-  const sockets = new Set<TLSSocket>();
-  const alerts: string[] = [];
-  const server = createServer({ key: certificates.key, cert: certificates.cert }, (socket) => {
-    const upstream = connect(target, "127.0.0.1");
-    sockets.add(socket);
-    socket.on("error", (error) => {
-      alerts.push(error.message);
-      upstream.destroy();
-    });
-    socket.pipe(upstream);
-    upstream.on("error", () => socket.destroy()).pipe(socket);
-  });
-  // Said by the client, and noticed once the handshake is through on this side.
-  server.on("tlsClientError", (error) => alerts.push(error.message));
-  await once(server.listen(0, "127.0.0.1"), "listening");
-  return {
-    alerts,
-    port: (server.address() as AddressInfo).port,
-    async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
-  };
-}
-
 describe("frpc.toml", () => {
   const label = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed";
   const name = "control.tunnel.test";
@@ -137,7 +107,7 @@ describe("frpc.toml", () => {
     const certificates = makeCertificates(name);
     await using app = await startApp("app");
     await using world = await startWorld();
-    await using front = await endTls(certificates, world.settings.bindPort);
+    await using front = await startTlsFront(certificates, world.settings.bindPort);
     const text = renderFrpcConfig(client(front.port, app.port, certificates.ca));
     expect(parse(text)["webServer"]).toEqual({ password: certificates.ca });
     await writeFile(join(world.directory, "frpc.toml"), text);
@@ -153,7 +123,7 @@ describe("frpc.toml", () => {
     const certificates = makeCertificates(name);
     await using app = await startApp("app");
     await using world = await startWorld();
-    await using front = await endTls(certificates, world.settings.bindPort);
+    await using front = await startTlsFront(certificates, world.settings.bindPort);
     const path = join(world.directory, "ca.pem");
     await writeFile(path, certificates.ca);
     await writeFile(
@@ -168,7 +138,7 @@ describe("frpc.toml", () => {
     const certificates = makeCertificates(name);
     const others = makeCertificates(name);
     await using world = await startWorld();
-    await using front = await endTls(certificates, world.settings.bindPort);
+    await using front = await startTlsFront(certificates, world.settings.bindPort);
     const wrong = [client(front.port, 1, others.ca), { ...client(front.port, 1, certificates.ca), serverName: "other.test" }];
     for (const [index, each] of wrong.entries()) {
       const file = `wrong-${index}.toml`;

@@ -4,6 +4,8 @@ import { expect, it } from "vitest";
 import { deriveLoginKey } from "../src/index.ts";
 import { encodeFirstStream, encodeMessage, loginType } from "../src/wire.ts";
 import { awaitFact } from "./support/await-fact.ts";
+import { startEchoApp } from "./support/echo-app.ts";
+import { openRawVisitor } from "./support/raw-visit.ts";
 import { startWorld } from "./support/world.ts";
 
 it("shows run ids and users, and what is gone is gone from it", async () => {
@@ -62,4 +64,24 @@ it("is healthy while frps lives, and not when it is dead", async () => {
   await expect(world.dashboard.readClients()).rejects.toMatchObject({ code: "DASHBOARD_UNAVAILABLE" });
   await world.startFrps();
   expect(await world.dashboard.readClients()).toEqual([]);
+});
+
+it("counts a connection's bytes only when it ends, so the edge counts for itself", async () => {
+  await using app = await startEchoApp();
+  await using world = await startWorld();
+  await world.startClient({ name: "web", localPort: app.port, subdomain: "a" });
+  await awaitFact("the proxy is listed", async () => (await world.dashboard.readProxies()).length === 1);
+  const authorization = `Basic ${Buffer.from(`${world.settings.dashboardUser}:${world.settings.dashboardPassword}`).toString("base64")}`;
+  const readTraffic = async (): Promise<number> => {
+    const answer = await fetch(`http://127.0.0.1:${world.settings.dashboardPort}/api/proxy/http`, { headers: { authorization } });
+    const { proxies } = (await answer.json()) as { proxies: { todayTrafficOut: number }[] };
+    return proxies[0]?.todayTrafficOut ?? Number.NaN;
+  };
+  using visitor = openRawVisitor(world.settings.vhostHttpPort, ["GET /stream HTTP/1.1", "Host: a.tunnel.test"]);
+  await awaitFact("the stream runs", () => visitor.received().includes("first"), { seen: () => world.describe() });
+  app.streams[0]?.write("x".repeat(1_000_000));
+  await awaitFact("a megabyte has come", () => visitor.received().length > 1_000_000);
+  expect(await readTraffic()).toBe(0);
+  app.streams[0]?.destroy();
+  await awaitFact("it is counted", async () => (await readTraffic()) > 1_000_000);
 });

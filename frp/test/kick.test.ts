@@ -51,6 +51,19 @@ describe("kick", () => {
     await world.kick("nobody");
   });
 
+  it("without yamux is closed by a frps that has tcpMux", async () => {
+    await using world = await startWorld({ script });
+    await expect(world.kick(ticket, { tcpMux: false })).rejects.toMatchObject({ code: "KICK_FAILED" });
+    expect(world.hook.logins).toEqual([]);
+  });
+
+  it("is a Login like any other to the hook, which knows it by its metas alone", async () => {
+    await using world = await startWorld({ script });
+    await world.kick("nobody");
+    expect(world.hook.logins[0]).toMatchObject({ runId: "nobody", metas: { nonce: "kick" }, user: "", clientSpecType: "" });
+    expect(world.hook.logins[0]?.clientAddress).toMatch(/^127\.0\.0\.1:\d+$/);
+  });
+
   it("that the hook refuses changes nothing and gives the hook's reason", async () => {
     await using app = await startApp("app");
     await using world = await startWorld({ script });

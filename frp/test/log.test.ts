@@ -1,4 +1,5 @@
 /** frps's log: what is in it, what is not, and what it can bear. */
+import { spawn } from "node:child_process";
 import { readFile, stat, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -64,5 +65,57 @@ describe("the log of frps", () => {
     expect(await readFile(path, "utf8")).toMatch(/^\d{4}-\d\d-\d\d .*nobody\.tunnel\.test/);
     expect(world.frps.hasExited()).toBe(false);
     await world.awaitVisit("a.tunnel.test", "app");
+  });
+
+  it("on a pipe whose reader has died kills frps at its next line: so it goes to a file", async () => {
+    await using world = await startWorld();
+    await world.frps.stop();
+    const child = spawn(world.binaries.frps.path, ["-c", join(world.directory, "frps.toml")], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {},
+    });
+    try {
+      const isUp = () => world.dashboard.isHealthy();
+      await awaitFact("frps is up", isUp);
+      child.stdout.destroy();
+      child.stderr.destroy();
+      // A request that it cannot route is a line of its log.
+      await awaitFact("frps is dead", () =>
+        world.visit("nobody.test").then(
+          () => child.signalCode !== null,
+          () => child.signalCode !== null,
+        ),
+      );
+      expect(child.signalCode).toBe("SIGPIPE");
+    } finally {
+      if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+    }
+  });
+
+  it("says in each line where it comes from: a call of the dashboard, a request without a route", async () => {
+    await using world = await startWorld();
+    await world.dashboard.readClients();
+    await world.visit("nobody.tunnel.test", "/private");
+    const find = (words: string) =>
+      world.frps
+        .log()
+        .split("\n")
+        .map(parseFrpLogLine)
+        .find(({ message }) => message.includes(words));
+    await awaitFact("both are logged", () => find("/api/v2/clients") && find("nobody.tunnel.test"), { seen: () => world.describe() });
+    expect(find("/api/v2/clients")).toMatchObject({ level: "info", source: expect.stringMatching(/^http\/middleware\.go:/) });
+    expect(find("nobody.tunnel.test")).toMatchObject({
+      level: "warn",
+      source: expect.stringMatching(/^httputil\/reverseproxy\.go:/),
+      message: expect.stringContaining("/private"),
+    });
+  });
+
+  it("tells of a port that is taken in these words", async () => {
+    await using world = await startWorld();
+    const other = world.runFrps();
+    await awaitFact("the second frps has ended", () => other.hasExited(), { seen: () => world.describe() });
+    expect(other.log()).toMatch(/listen tcp 127\.0\.0\.1:\d+: bind: address already in use/);
+    expect(world.frps.hasExited()).toBe(false);
   });
 });

@@ -95,6 +95,35 @@ describe("what a client sends", () => {
     expect(world.hook.closeProxies).toEqual([]);
   });
 
+  it.each(["SIGKILL", "SIGTERM"] as const)(
+    "its end by %s is told at once by CloseProxy, and not at all if it had no proxy",
+    async (signal) => {
+      await using app = await startApp("app");
+      await using world = await startWorld({
+        configure: (config) => ({ ...config, transport: { ...config.transport, tcpMuxKeepaliveInterval: 60 } }),
+      });
+      const client = await world.startClient({ name: "web", localPort: app.port, subdomain: "a" });
+      await world.awaitVisit("a.tunnel.test", "app");
+      world.hook.script = { newProxy: () => ({ kind: "refuse", reason: "NO: not you." }) };
+      const idle = await world.startClient({ name: "other", localPort: app.port, subdomain: "b" });
+      await awaitFact("the other one has no proxy", () => idle.log().includes("NO: not you."), { seen: () => world.describe() });
+      await Promise.all([client.stop(signal), idle.stop(signal)]);
+      // No keep-alive could have told it yet.
+      await awaitFact("both are gone", async () => (await world.dashboard.readClients()).length === 0, { seen: () => world.describe() });
+      await awaitFact("CloseProxy is asked", () => world.hook.closeProxies.length > 0, { seen: () => world.describe() });
+      expect(world.hook.closeProxies.map(({ proxyName }) => proxyName)).toEqual(["web"]);
+    },
+  );
+
+  it("and frps's own end by SIGTERM is told to nobody", async () => {
+    await using app = await startApp("app");
+    await using world = await startWorld();
+    await world.startClient({ name: "web", localPort: app.port, subdomain: "a" });
+    await world.awaitVisit("a.tunnel.test", "app");
+    await world.frps.stop("SIGTERM");
+    expect(world.hook.requests.map(({ url }) => url)).not.toContainEqual(expect.stringContaining("op=CloseProxy"));
+  });
+
   it("a token in auth.token shows as a privilege_key that is not md5 of the timestamp, and cannot work even if admitted", async () => {
     await using world = await startWorld();
     const client = await world.startClient({ name: "web", localPort: 1, subdomain: "a", extra: { auth: { token: "personal" } } });

@@ -1,8 +1,5 @@
 /** What frps does with the hosts and headers that the hook writes into a NewProxy. */
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { renderToml } from "../src/toml.ts";
 import { awaitFact } from "./support/await-fact.ts";
 import { register } from "./support/hook-server.ts";
 import { freePorts, startApp } from "./support/servers.ts";
@@ -51,51 +48,5 @@ describe("a NewProxy that the hook rewrites", () => {
     await world.startClient({ name: "web", localPort: app.port, subdomain: "a", extra: { user: "label" } });
     await world.awaitVisit("a.tunnel.test", "app");
     expect((await world.dashboard.readProxies())[0]).toMatchObject({ name: "label.web", user: "label", hosts: ["a.tunnel.test"] });
-  });
-});
-
-/**
- * frp.md §9, first row: frps keeps idle connections to the app by the host *as registered*. When a host gets a new holder
- * while the former one's session lives on, they lead to the former app, unless the letter case is fresh.
- */
-describe("idle connections after a host changed hands", () => {
-  it.each([
-    ["in the same letter case still lead to the old app", "a.tunnel.test", "old"],
-    ["in a fresh letter case are not used: everything reaches the new app", "A.tunnel.test", "new"],
-  ])("%s", async (_name, nextHost, expected) => {
-    await using oldApp = await startApp("old", { delayMs: 100 });
-    await using newApp = await startApp("new");
-    let host = "a.tunnel.test";
-    await using world = await startWorld({ script: { newProxy: (content) => register(content, [host]) } });
-
-    // The old frpc lets go of the host by a reload: its session stays.
-    const [adminPort = 0] = await freePorts(1);
-    const old = (proxies: object[]) =>
-      renderToml({
-        serverAddr: "127.0.0.1",
-        serverPort: world.settings.bindPort,
-        webServer: { addr: "127.0.0.1", port: adminPort, user: "u", password: "p" },
-        proxies: proxies as never,
-      });
-    const path = join(world.directory, "old.toml");
-    await writeFile(path, old([{ name: "one", type: "http", localPort: oldApp.port, subdomain: "a" }]));
-    world.runClient(path);
-    await world.awaitVisit("a.tunnel.test", "old");
-    await Promise.all(Array.from({ length: 5 }, () => world.visit("a.tunnel.test")));
-    await writeFile(path, old([]));
-    const authorization = `Basic ${Buffer.from("u:p").toString("base64")}`;
-    expect((await fetch(`http://127.0.0.1:${adminPort}/api/reload`, { headers: { authorization } })).status).toBe(200);
-    await awaitFact("the old proxy is gone", async () => (await world.dashboard.readProxies()).length === 0, {
-      seen: () => world.describe(),
-    });
-
-    host = nextHost;
-    await world.startClient({ name: "two", localPort: newApp.port, subdomain: "a" });
-    await awaitFact("the new proxy is up", async () => (await world.dashboard.readProxies()).length === 1, {
-      seen: () => world.describe(),
-    });
-    const bodies = new Set<string>();
-    for (let request = 0; request < 50; request += 1) bodies.add((await world.visit("a.tunnel.test")).body);
-    expect([...bodies]).toEqual([expected]);
   });
 });

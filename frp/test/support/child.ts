@@ -14,10 +14,14 @@ export type Child = {
   stop(signal?: NodeJS.Signals): Promise<void>;
 };
 
-/** Starts a program with an empty environment. */
-export function startChild(path: string, args: readonly string[], options: { readonly logPath: string; readonly cwd: string }): Child {
+/** Starts a program with an empty environment, or the one that is given. */
+export function startChild(
+  path: string,
+  args: readonly string[],
+  options: { readonly logPath: string; readonly cwd: string; readonly env?: Readonly<Record<string, string>> },
+): Child {
   const fd = openSync(options.logPath, "a", 0o600);
-  const child = spawn(path, args, { stdio: ["ignore", fd, fd], env: {}, cwd: options.cwd });
+  const child = spawn(path, args, { stdio: ["ignore", fd, fd], env: options.env ?? {}, cwd: options.cwd });
   closeSync(fd);
   const exit = once(child, "exit");
   const hasExited = (): boolean => child.exitCode !== null || child.signalCode !== null;

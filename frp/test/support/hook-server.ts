@@ -1,7 +1,7 @@
 /** A hook with a script: it records what frps asks, and answers what the test says. */
 import { once } from "node:events";
 import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import {
   type CloseProxyContent,
   deriveLoginKey,
@@ -14,12 +14,13 @@ import {
 import { endServer } from "./servers.ts";
 
 /** An answer of ours, or bytes that ours never are. */
-type Answer = HookAnswer | { readonly kind: "raw"; readonly body: string };
+type Answer = HookAnswer | { readonly kind: "raw"; readonly body: string; readonly status?: number };
 
 /** What the hook says. Without a script every Login and NewProxy is admitted. */
 export type HookScript = {
   login?(content: LoginContent): Answer | Promise<Answer>;
   newProxy?(content: NewProxyContent): Answer | Promise<Answer>;
+  closeProxy?(content: CloseProxyContent): Answer | Promise<Answer>;
 };
 
 /** A running hook and what it was asked, in order. `others` are ops that production does not hook. */
@@ -29,8 +30,19 @@ export type HookServer = {
   readonly newProxies: NewProxyContent[];
   readonly closeProxies: CloseProxyContent[];
   readonly others: { readonly op: string; readonly body: unknown }[];
-  readonly requests: { readonly url: string; readonly authorization: string | undefined }[];
+  readonly requests: {
+    readonly url: string;
+    readonly authorization: string | undefined;
+    readonly requestId: string | undefined;
+    /** Calls that came over one connection have the same one. */
+    readonly remotePort: number | undefined;
+  }[];
   script: HookScript;
+  /** Connections of frps that are open now, by their port. */
+  connections(): readonly number[];
+  /** Nobody listens any more, as when the hook's process has died; \`resume\` listens on the same port again. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Everything asked so far, for a failure's message. */
   describe(): string;
   [Symbol.asyncDispose](): Promise<void>;
@@ -52,23 +64,40 @@ export async function startHookServer(script: HookScript = {}): Promise<HookServ
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk);
-    hook.requests.push({ url: request.url ?? "", authorization: request.headers.authorization });
+    hook.requests.push({
+      url: request.url ?? "",
+      authorization: request.headers.authorization,
+      requestId: request.headers["x-frp-reqid"]?.toString(),
+      remotePort: request.socket.remotePort,
+    });
     const body: unknown = JSON.parse(Buffer.concat(chunks).toString("utf8"));
     const op = new URL(request.url ?? "", "http://hook").searchParams.get("op");
     const answer = await answerTo(hook, op, body);
+    if (answer.kind === "raw") response.statusCode = answer.status ?? 200;
     response.setHeader("content-type", "application/json");
     response.end(answer.kind === "raw" ? answer.body : renderHookAnswer(answer));
   });
   server.keepAliveTimeout = 100_000;
+  const open = new Set<Socket>();
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+  });
   await once(server.listen(0, "127.0.0.1"), "listening");
+  const { port } = server.address() as AddressInfo;
   const hook: HookServer = {
-    port: (server.address() as AddressInfo).port,
+    port,
     logins: [],
     newProxies: [],
     closeProxies: [],
     others: [],
     requests: [],
     script,
+    connections: () => [...open].map((socket) => socket.remotePort ?? 0),
+    pause: () => endServer(server),
+    resume: async () => {
+      await once(server.listen(port, "127.0.0.1"), "listening");
+    },
     describe: () => JSON.stringify({ logins: hook.logins, newProxies: hook.newProxies, closeProxies: hook.closeProxies }, undefined, 1),
     [Symbol.asyncDispose]: () => endServer(server),
   };
@@ -92,6 +121,6 @@ async function answerTo(hook: HookServer, op: string | null, body: unknown): Pro
       return hook.script.newProxy?.(request.content) ?? register(request.content, [`${request.content.subdomain}.tunnel.test`]);
     case "CloseProxy":
       hook.closeProxies.push(request.content);
-      return { kind: "keep" };
+      return hook.script.closeProxy?.(request.content) ?? { kind: "keep" };
   }
 }

@@ -4,14 +4,14 @@ import { createServer, type IncomingHttpHeaders, request, type Server } from "no
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 
-/** An app on this machine. It answers everything with its name, after `delayMs`. */
+/** An app on this machine. It answers everything with its name, and `/slow` after `delayMs`. */
 export type App = { readonly port: number; [Symbol.asyncDispose](): Promise<void> };
 
 /** Starts an app. */
 export async function startApp(name: string, options: { readonly delayMs?: number } = {}): Promise<App> {
   const server = createServer((asked, response) => {
     asked.resume();
-    delay(options.delayMs ?? 0).then(
+    delay(asked.url === "/slow" ? options.delayMs : 0).then(
       () => response.end(name),
       () => {},
     );

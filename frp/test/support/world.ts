@@ -34,6 +34,7 @@ type ClientOptions = {
   readonly subdomain: string;
   readonly extra?: { readonly [key: string]: TomlValue };
   readonly proxies?: readonly TomlValue[];
+  readonly env?: Readonly<Record<string, string>>;
 };
 
 /** frps, its hook and what can be done to them. */
@@ -45,8 +46,10 @@ export type World = {
   readonly dashboard: Dashboard;
   frps: Child;
   startFrps(): Promise<void>;
+  /** One more frps on the same config, as it comes. */
+  runFrps(): Child;
   startClient(options: ClientOptions): Promise<Child>;
-  /** Runs frpc on a file of the test's own. */
+  /** Runs frpc on a file of the test's own, in the world's directory. */
   runClient(configPath: string): Child;
   visit(host: string, path?: string): Promise<Visit>;
   awaitVisit(host: string, body: string): Promise<Visit>;
@@ -93,11 +96,13 @@ export async function startWorld(
     timeoutMs: 2000,
   });
   const children: Child[] = [];
-  const start = (path: string, file: string, log: string): Child => {
-    const child = startChild(path, ["-c", file], { logPath: join(directory, log), cwd: directory });
+  let clientCount = 0;
+  const start = (path: string, file: string, log: string, env: Readonly<Record<string, string>> = {}): Child => {
+    const child = startChild(path, ["-c", file], { logPath: join(directory, log), cwd: directory, env });
     children.push(child);
     return child;
   };
+  const runFrps = (): Child => start(binaries.frps.path, configPath, `frps-${children.length}.log`);
   const startFrps = async (): Promise<void> => {
     world.frps = start(binaries.frps.path, configPath, "frps.log");
     const isUp = async () =>
@@ -108,7 +113,8 @@ export async function startWorld(
       ));
     await awaitFact("frps serves", isUp, { seen: () => world.describe() });
   };
-  const runClient = (path: string): Child => start(binaries.frpc.path, path, `frpc-${children.length}.log`);
+  const runClient = (path: string, env?: Readonly<Record<string, string>>): Child =>
+    start(binaries.frpc.path, path, `frpc-${children.length}.log`, env);
   const world: World = {
     directory,
     binaries,
@@ -117,11 +123,13 @@ export async function startWorld(
     dashboard,
     frps: undefined as unknown as Child,
     startFrps,
+    runFrps,
     runClient,
     startClient: async (client) => {
-      const path = join(directory, `frpc-${children.length}.toml`);
+      clientCount += 1;
+      const path = join(directory, `frpc-${clientCount}.toml`);
       await writeFile(path, renderClient(bindPort, client));
-      return runClient(path);
+      return runClient(path, client.env);
     },
     visit: (host, path) => visit(vhostHttpPort, host, path),
     awaitVisit: (host, body) =>

@@ -1,62 +1,56 @@
 /**
- * frps's output file: read as it grows, each line adapted into our log (component "frps") with tickets and run_ids taken
- * out by `parseFrpLogLine`, and the file cut to nothing whenever it has passed its limit. It is cut in place: frps keeps
- * its descriptor, and O_APPEND puts its next line at the new beginning (reference: append-only file, truncated under frps,
- * frps lives). The file holds tickets, so it is never copied or rotated.
+ * frps's output file: read as it grows, each line handed to `frps-words.ts`, and the file cut to nothing whenever it has
+ * passed its limit. It is cut in place: frps keeps its descriptor, and O_APPEND puts its next line at the new beginning
+ * (reference: append-only file, truncated under frps, frps lives). The file holds tickets, so it is never copied or rotated.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
-import { type FrpLogLine, parseFrpLogLine } from "@keyhole/frp";
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { type FileHandle, open, stat } from "node:fs/promises";
+import { createFrpsWords } from "./frps-words.ts";
 import type { Log } from "./log.ts";
 
 /** The file of one frps after the other. */
 export type FrpsLog = {
   /** A new run begins: what it writes from here on is its own. */
   beginRun(): Promise<void>;
+  /**
+   * The run of an earlier supervisor goes on. Its latest lines are known as words, and only what it writes from here on is
+   * logged. Should it write to another file than ours (removed or renamed under it), that one is followed, and a line says so.
+   */
+  joinRun(pid: number): Promise<void>;
   /** Reads everything that is in the file now. */
   drain(): Promise<void>;
   /** What the current run said that explains an end, redacted: at most `count` lines. */
-  lastWords(count: number): readonly string[];
+  lastWords(count: number, withWarnings: boolean): readonly string[];
   [Symbol.asyncDispose](): Promise<void>;
 };
 
 const chunkBytes = 64 * 1024;
 const maxLineBytes = 64 * 1024;
-const keptLines = 20;
+const joinedBytes = 64 * 1024;
 
 /** Follows the file until disposed of. Creates it (0600) when it is missing. */
-export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: number; pollMs?: number }): Promise<FrpsLog> {
-  const { path, log, maxBytes = 4 * 1024 * 1024, pollMs = 200 } = options;
+export async function openFrpsLog(options: { path: string; log: Log; now(): Date; maxBytes?: number; pollMs?: number }): Promise<FrpsLog> {
+  const { path, log, now, maxBytes = 4 * 1024 * 1024, pollMs = 200 } = options;
+  const say = { component: "supervisor" };
   const chunk = Buffer.allocUnsafe(chunkBytes);
+  const words = createFrpsWords(log);
+  const wasMissing = !existsSync(path);
   let file: FileHandle | undefined;
   let position = 0;
+  let lastReadAt = now();
   let partial = Buffer.alloc(0);
   let isSkipping = false;
-  let run: FrpLogLine[] = [];
-  let panic: string | undefined;
   let timer: NodeJS.Timeout | undefined;
   let isClosed = false;
   let isFailing = false;
   let queue: Promise<void> = Promise.resolve();
 
-  const hear = (text: string): void => {
-    const line = parseFrpLogLine(text);
-    if (line.message.trim() === "") return;
-    run.push(line);
-    if (run.length > keptLines) run.shift();
-    // A panic says its reason first, and hundreds of lines of stack after it.
-    if (line.at === undefined && /^(panic|fatal error): /.test(line.message)) panic ??= line.message;
-    const fields = { component: "frps", source: line.source, ...(line.at === undefined ? {} : { at: line.at }) };
-    // frps logs every call of its dashboard (ours come every two seconds), and every request that it could not route, with
-    // the visitor's path: the one is noise, the other the tenant's business.
-    const isNoise = line.level === "trace" || /^(?:http\/middleware|httputil\/reverseproxy)\.go:/.test(line.source);
-    log[isNoise ? "debug" : line.level](fields, line.message);
-  };
-
-  const take = (bytes: Buffer): void => {
+  /** Old bytes are those that were there before we joined the run: their lines are not logged. */
+  const take = (bytes: Buffer, isOld = false): void => {
+    const moment = isOld ? undefined : { from: lastReadAt, to: now() };
     let rest = partial.length === 0 ? bytes : Buffer.concat([partial, bytes]);
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      if (!isSkipping) hear(rest.toString("utf8", 0, end));
+      if (!isSkipping) words.hear(rest.toString("utf8", 0, end), moment);
       isSkipping = false;
       rest = rest.subarray(end + 1);
     }
@@ -85,6 +79,7 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
       position += bytesRead;
       take(chunk.subarray(0, bytesRead));
     }
+    lastReadAt = now();
     // Only between two lines, and only when nothing came since the last read: both calls are synchronous for that.
     if (position > maxBytes && partial.length === 0 && fstatSync(file.fd).size === position) {
       ftruncateSync(file.fd, 0);
@@ -99,7 +94,7 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
         isFailing = false;
       },
       (error: unknown) => {
-        if (!isFailing) log.warn({ component: "supervisor", cause: String(error) }, "frps's output file cannot be read; trying again");
+        if (!isFailing) log.warn({ ...say, cause: String(error) }, "frps's output file cannot be read; trying again");
         isFailing = true;
       },
     );
@@ -111,26 +106,46 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
     timer = setTimeout(() => void enqueue(readOn).then(schedule), pollMs);
   };
 
-  const reopen = async (): Promise<void> => {
+  const follow = async (opened: FileHandle): Promise<void> => {
     await file?.close();
-    file = undefined;
-    // Opened by path for every run: a file that was removed is a new one for the next frps.
-    closeSync(openSync(path, "a", 0o600));
-    file = await open(path, "r+");
+    file = opened;
     position = (await file.stat()).size;
+    lastReadAt = now();
     partial = Buffer.alloc(0);
     isSkipping = false;
-    run = [];
-    panic = undefined;
+    words.forget();
   };
 
-  await reopen();
+  /** Opened by path for every run: a file that was removed is a new one for the next frps. */
+  const openByPath = (): Promise<FileHandle> => {
+    closeSync(openSync(path, "a", 0o600));
+    return open(path, "r+");
+  };
+
+  const join = async (pid: number): Promise<void> => {
+    const output = await openOutputOf(pid);
+    const opened = output ?? (await openByPath());
+    const [ours, theirs] = await Promise.all([stat(path).catch(() => undefined), opened.stat()]);
+    if (output === undefined ? wasMissing : ours?.ino !== theirs.ino || ours.dev !== theirs.dev) {
+      const sentence = `frps writes its output to a file that is no longer ${path} (it was removed or renamed), until it is started anew`;
+      log.warn({ ...say, pid }, sentence);
+    }
+    await follow(opened);
+    const from = Math.max(0, position - joinedBytes);
+    const { buffer, bytesRead } = await opened.read(Buffer.alloc(position - from), 0, position - from, from);
+    // The first of these lines may have lost its beginning. The last may lack its end, and is heard when it has come.
+    isSkipping = from > 0;
+    take(buffer.subarray(0, bytesRead), true);
+  };
+
+  await follow(await openByPath());
   schedule();
 
   return {
-    beginRun: () => enqueue(reopen),
+    beginRun: () => enqueue(async () => follow(await openByPath())),
+    joinRun: (pid) => enqueue(() => join(pid)),
     drain: () => enqueue(readOn),
-    lastWords: (count) => (panic === undefined ? pickLastWords(run, count) : [panic]),
+    lastWords: words.lastWords,
     async [Symbol.asyncDispose]() {
       if (isClosed) return queue;
       isClosed = true;
@@ -144,9 +159,12 @@ export async function openFrpsLog(options: { path: string; log: Log; maxBytes?: 
   };
 }
 
-/** What explains an end: bare lines (Go's own last words carry no time), else warnings and errors. */
-function pickLastWords(run: readonly FrpLogLine[], count: number): readonly string[] {
-  const bare = run.filter((line) => line.at === undefined);
-  const telling = bare.length > 0 ? bare : run.filter((line) => line.level === "warn" || line.level === "error");
-  return telling.slice(-count).map((line) => line.message);
+/** The file that a process has as its standard output, by whatever name or none. Undefined where the system does not tell. */
+async function openOutputOf(pid: number): Promise<FileHandle | undefined> {
+  const path = `/proc/${pid}/fd/1`;
+  try {
+    return (await stat(path)).isFile() ? await open(path, "r+") : undefined;
+  } catch {
+    return undefined;
+  }
 }

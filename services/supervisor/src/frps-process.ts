@@ -7,7 +7,7 @@
 import { spawn } from "node:child_process";
 import { closeSync, fchmodSync, openSync } from "node:fs";
 
-/** How a run ended: by itself (`code`), by a signal, or it never began (`error`). */
+/** How a run ended: by itself (`code`), by a signal, or it never began (`error`). All empty: nobody told, it was adopted. */
 export type FrpsEnd = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly error: Error | undefined };
 
 /** A running frps. `pid` is undefined when it could not be started; then `ended` says why. */
@@ -15,6 +15,8 @@ export type FrpsProcess = {
   readonly pid: number | undefined;
   readonly ended: Promise<FrpsEnd>;
   signal(name: "SIGTERM" | "SIGKILL"): void;
+  /** From here on nothing of ours waits for its end, and it goes on without us. */
+  release(): void;
 };
 
 /** Starts frps in `stateDir` on the config, its output appended to the log file (0600). Returns at once. */
@@ -40,7 +42,7 @@ export function spawnFrps(options: { frpsPath: string; configPath: string; logPa
       child.ref();
       child.kill(name);
     };
-    return { pid: child.pid, ended, signal };
+    return { pid: child.pid, ended, signal, release: () => child.unref() };
   } finally {
     closeSync(output);
   }
@@ -50,5 +52,6 @@ export function spawnFrps(options: { frpsPath: string; configPath: string; logPa
 export function describeEnd(end: FrpsEnd): string {
   if (end.error !== undefined) return `frps could not be started: ${end.error.message}`;
   if (end.signal !== null) return `frps was ended by ${end.signal}`;
-  return `frps ended with exit code ${end.code}`;
+  if (end.code !== null) return `frps ended with exit code ${end.code}`;
+  return "frps ended (how is not known: an earlier supervisor had started it)";
 }

@@ -4,13 +4,14 @@
  * sure before: a start begins only when nobody else holds the ports.
  */
 import { setTimeout as wait } from "node:timers/promises";
+import { probeHealth } from "./probe-health.ts";
 import { probeTcp } from "./probe-tcp.ts";
 
 const pollMs = 20;
+const answerTimeoutMs = 1_000;
 
 /** Resolves true once all facts hold, false when aborted. `onMissing` hears what the last look lacked. */
 export async function awaitReadiness(options: {
-  isHealthy(): Promise<boolean>;
   vhostHttpPort: number;
   dashboardPort: number;
   signal: AbortSignal;
@@ -27,12 +28,8 @@ export async function awaitReadiness(options: {
   return false;
 }
 
-async function findMissing(options: {
-  isHealthy(): Promise<boolean>;
-  vhostHttpPort: number;
-  dashboardPort: number;
-}): Promise<string | undefined> {
-  const isHealthy = await options.isHealthy().catch(() => false);
+async function findMissing(options: { vhostHttpPort: number; dashboardPort: number; signal: AbortSignal }): Promise<string | undefined> {
+  const isHealthy = await probeHealth(options.dashboardPort, AbortSignal.any([options.signal, AbortSignal.timeout(answerTimeoutMs)]));
   if (!isHealthy) return `its dashboard on 127.0.0.1:${options.dashboardPort} did not answer /healthz with 200`;
   // The vhost port is asked second: frps listens there before its dashboard answers.
   if ((await probeTcp(options.vhostHttpPort)) !== "accepts")

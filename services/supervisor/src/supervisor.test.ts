@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { type FrpBinary, type FrpsSettings, readProcessRecord, readStartTime, writeProcessRecord } from "@keyhole/frp";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Log } from "./log.ts";
-import { type Supervisor, type SupervisorOptions, type SupervisorStatus, startSupervisor } from "./supervisor.ts";
+import type { SupervisorStatus } from "./status-board.ts";
+import { type Supervisor, type SupervisorOptions, startSupervisor } from "./supervisor.ts";
 
 let stateDir: string;
 let settings: FrpsSettings;
@@ -132,7 +133,7 @@ test("a frps that is deaf to SIGTERM is killed after the grace, and stop resolve
   await first;
   expect(readStartTime(pid)).toBeUndefined();
   expect(supervisor.status()).toMatchObject({ state: "stopped", pid: undefined, lastExit: undefined });
-  expect(lines.some((line) => line.includes("killing it"))).toBe(true);
+  expect(lines.some((line) => line.includes("frps did not end within 200 ms of SIGTERM and was killed"))).toBe(true);
   expect(readProcessRecord(join(stateDir, "frps.json"))).toBeUndefined();
 });
 
@@ -196,12 +197,59 @@ test("8: a binary that is exchanged while frps runs is never started; the record
   expect(supervisor.status().restarts).toBeGreaterThan(refused.restarts);
 });
 
-test("8: the recorded frps of an earlier run is ended before another is started, and a line says so", async () => {
+test("8: the recorded frps of an earlier run is ended before a different one is started, and a line says what differs", async () => {
   const pid = recordEarlierFrps();
   const supervisor = await start("hangs");
   expect(readStartTime(pid)).toBeUndefined();
-  expect(lines.filter((line) => line.includes(`frps of an earlier run still lives (pid ${pid})`))).toHaveLength(1);
+  expect(
+    lines.filter((line) => line.includes(`frps of an earlier run (pid ${pid}) is replaced, because these differ: the binary, the config`)),
+  ).toHaveLength(1);
   expect(readProcessRecord(join(stateDir, "frps.json"))?.pid).toBe(supervisor.status().pid);
+});
+
+test("8: a config that means the same in other words is no reason to replace the frps that runs", async () => {
+  const first = await start("hangs");
+  const { pid = 0 } = first.status();
+  await first.leave();
+  const text = `# a comment\n${readFileSync(join(stateDir, "frps.toml"), "utf8")}`;
+  writeFileSync(join(stateDir, "frps.toml"), text);
+  const configHash = createHash("sha256").update(text).digest("hex");
+  writeProcessRecord(join(stateDir, "frps.json"), { pid, digest: fixture("hangs").sha256, configHash });
+  const second = await start("hangs");
+  expect(second.status()).toMatchObject({ pid, adopted: true, replaced: undefined });
+});
+
+test("7: of stop and leave the first counts: what was left is not ended, what was stopped is gone", async () => {
+  const left = await start("hangs");
+  const { pid = 0 } = left.status();
+  children.push({ kill: () => readStartTime(pid) !== undefined && process.kill(pid, "SIGKILL") } as ChildProcess);
+  const leaving = left.leave();
+  expect(left.leave()).toBe(leaving);
+  expect(left.stop()).toBe(leaving);
+  await leaving;
+  expect(readStartTime(pid)).toBeDefined();
+  expect(readProcessRecord(join(stateDir, "frps.json"))?.pid).toBe(pid);
+  expect(left.status()).toMatchObject({ state: "stopped", pid: undefined, adopted: false });
+  await expect(left.whenReady()).rejects.toMatchObject({ code: "FRPS_STOPPED" });
+  const stopped = await start("hangs");
+  expect(stopped.status()).toMatchObject({ pid, adopted: true });
+  const stopping = stopped.stop();
+  expect(stopped.leave()).toBe(stopping);
+  await stopping;
+  expect(readStartTime(pid)).toBeUndefined();
+});
+
+test("7: a frps that is taken over and never ready is killed without a grace, and another is started", async () => {
+  const first = await start("deaf-to-sigterm");
+  const { pid = 0 } = first.status();
+  await first.leave();
+  const second = await start("deaf-to-sigterm", { readyTimeoutMs: 150, stopGraceMs: 3_000 });
+  const { until } = follow(second);
+  const killed = await until((status) => status.state === "backing-off");
+  expect(killed.lastExit).toMatch(/^frps was not ready within 150 ms: .*; it was killed$/);
+  expect(readStartTime(pid)).toBeUndefined();
+  const next = await until((status) => status.restarts === 1 && status.pid !== undefined);
+  expect(next).toMatchObject({ adopted: false });
 });
 
 test("a port that somebody else holds is named, and frps comes up once it is free", async () => {

@@ -1,33 +1,22 @@
 /**
- * Performs what `supervision.ts` decides: exactly one frps, kept alive until the stop. Who holds the state directory's lock
- * is the only supervisor on it.
+ * Performs what `supervision.ts` decides: exactly one frps, taken over or started, kept alive until the stop or left alone.
+ * Who holds the state directory's lock is the only supervisor on it.
  */
-import { mkdir } from "node:fs/promises";
-import { join } from "node:path";
-import { createDashboard, deriveFrpsConfig, type FrpBinary, type FrpsSettings, renderFrpsConfig } from "@keyhole/frp";
+import type { FrpBinary, FrpsSettings } from "@keyhole/frp";
 import { isTransient, SupervisorFault } from "./fault.ts";
-import { createFrpsConfigFile } from "./frps-config-file.ts";
-import { createFrpsLauncher, type LaunchedFrps } from "./frps-launch.ts";
-import { openFrpsLog } from "./frps-log.ts";
+import { type LaunchedFrps, openFrpsLauncher } from "./frps-launch.ts";
+import { watchHealth } from "./health-watch.ts";
 import type { Log } from "./log.ts";
+import { probeHealth } from "./probe-health.ts";
 import { awaitReadiness } from "./readiness.ts";
+import { createStatusBoard, type SupervisorStatus } from "./status-board.ts";
 import {
   decideSupervision,
   initialSupervision,
   type SupervisionEffect,
   type SupervisionEvent,
   type SupervisionLimits,
-  type SupervisorState,
 } from "./supervision.ts";
-
-/** How frps is. `restarts` counts starts after the first; `lastExit` says why the last run ended that nobody had ended. */
-export type SupervisorStatus = {
-  readonly state: SupervisorState;
-  readonly pid: number | undefined;
-  readonly since: Date;
-  readonly restarts: number;
-  readonly lastExit: string | undefined;
-};
 
 /** The one owner of the frps process. */
 export type Supervisor = {
@@ -38,23 +27,34 @@ export type Supervisor = {
   whenReady(): Promise<void>;
   /** Ends frps: TERM, KILL after the grace. Resolves when the process is gone; all callers share one promise. */
   stop(): Promise<void>;
+  /**
+   * Ends the supervision and nothing else: frps goes on, its record stays, and the next supervisor takes it over. Resolves
+   * when nothing of ours waits any more. Of `stop` and `leave` the first call counts: after a leave, a stop ends nothing.
+   */
+  leave(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-/** What a supervisor is made of. Both times have defaults: 10 s until ready, 3 s from TERM to KILL. */
+/**
+ * What a supervisor is made of. Times have defaults: 10 s until ready, 3 s from TERM to KILL; asked for its health every
+ * 2 s, frps is killed and started again after 4 rounds in a row without an answer.
+ */
 export type SupervisorOptions = {
   readonly frps: FrpBinary;
   readonly settings: FrpsSettings;
   readonly stateDir: string;
   readonly readyTimeoutMs?: number;
   readonly stopGraceMs?: number;
+  readonly healthIntervalMs?: number;
+  readonly healthMisses?: number;
   now(): Date;
   readonly log: Log;
 };
 
 /**
- * Starts frps and keeps it running until `stop`, however often it ends. Resolves once the first start is under way
- * (`whenReady` tells more). Throws, and leaves whatever runs alone, when the binary or the config is not acceptable, when
+ * Takes the frps of an earlier supervisor over if it is what would be started (same binary, same config; not even a blink),
+ * else starts frps; and keeps it running until `stop` or `leave`, however often it ends. Resolves once the first start is
+ * under way (`whenReady` tells more). Throws, and leaves whatever runs alone, when the binary or the config is not acceptable, when
  * the state directory cannot be written, or when the frps of an earlier run cannot be ended. A busy port is waited for:
  * `status().lastExit` and the log name it.
  */
@@ -66,41 +66,19 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     stableMs: 10_000,
     backoffMinMs: 100,
     backoffMaxMs: 5_000,
+    healthIntervalMs: options.healthIntervalMs ?? 2_000,
+    healthMisses: options.healthMisses ?? 4,
   };
-  const logPath = join(stateDir, "frps.log");
-  const dashboard = createDashboard({
-    port: settings.dashboardPort,
-    user: settings.dashboardUser,
-    password: settings.dashboardPassword,
-    timeoutMs: 1_000,
-  });
-  const text = renderFrpsConfig(deriveFrpsConfig(settings));
-
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const output = await openFrpsLog({ path: logPath, log });
-  const launcher = createFrpsLauncher({
-    frps,
-    configFile: createFrpsConfigFile({ path: join(stateDir, "frps.toml"), frpsPath: frps.path, text }),
-    output,
-    ports: [
-      { name: "frps bindPort", port: settings.bindPort },
-      { name: "frps vhostHttpPort", port: settings.vhostHttpPort },
-      { name: "frps dashboardPort", port: settings.dashboardPort },
-    ],
-    stateDir,
-    logPath,
-    recordPath: join(stateDir, "frps.json"),
-    stopGraceMs: limits.stopGraceMs,
-    log,
-  });
+  const launcher = await openFrpsLauncher({ frps, settings, stateDir, stopGraceMs: limits.stopGraceMs, now, log });
 
   let machine = initialSupervision;
   let since = now();
   let child: LaunchedFrps | undefined;
   let timer: NodeJS.Timeout | undefined;
   let missing = "";
-  let probing = new AbortController();
-  const listeners = new Set<(status: SupervisorStatus) => void>();
+  /** Aborted whenever the state changes, or the child is gone: what asks frps belongs to one state of one child. */
+  let phase = new AbortController();
+  const board = createStatusBoard(log);
   const firstStart = Promise.withResolvers<void>();
   const say = { component: "supervisor" };
 
@@ -110,45 +88,54 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     since,
     restarts: Math.max(0, machine.starts - 1),
     lastExit: machine.lastExit,
+    adopted: machine.isAdopted,
+    replaced: launcher.replaced(),
   });
 
   const dispatch = (event: SupervisionEvent): void => {
     const before = machine;
     const [after, effects] = decideSupervision(before, event, limits);
     machine = after;
-    if (after.state !== "starting") probing.abort();
-    if (after.state !== before.state) since = now();
+    if (after.state !== before.state) {
+      since = now();
+      phase.abort();
+      phase = new AbortController();
+    }
     for (const effect of effects) perform(effect);
     if (after.state !== before.state) announce();
   };
 
   const announce = (): void => {
-    const { state, pid, restarts, lastExit } = status();
+    const { state, pid, restarts, lastExit, adopted } = status();
     if (state === "backing-off") log.warn({ ...say, restarts }, `frps is down and will be started again: ${lastExit}`);
-    else log.info({ ...say, state, pid, restarts }, `frps is ${state}`);
-    for (const listener of [...listeners]) {
-      try {
-        listener(status());
-      } catch (error) {
-        log.error({ ...say, cause: String(error) }, "a listener of the supervisor's state failed");
-      }
-    }
+    else log.info({ ...say, state, pid, restarts, adopted }, machine.wish === "leave" ? "frps is left alone" : `frps is ${state}`);
+    board.announce(status());
   };
 
   const perform = (effect: SupervisionEffect): void => {
     switch (effect.kind) {
+      case "find":
+        void find();
+        break;
       case "start":
         void start();
         break;
       case "probe":
         void probe();
         break;
+      case "watch-health":
+        void watch();
+        break;
       case "terminate":
-        child?.signal("SIGTERM");
+        signalChild("SIGTERM");
         break;
       case "kill":
-        log.warn({ ...say, pid: child?.pid }, `frps did not end within ${limits.stopGraceMs} ms of SIGTERM: killing it`);
-        child?.signal("SIGKILL");
+        log.warn({ ...say, pid: child?.pid }, effect.reason);
+        signalChild("SIGKILL");
+        break;
+      case "release":
+        child?.release();
+        child = undefined;
         break;
       case "clear-timer":
         clearTimeout(timer);
@@ -164,10 +151,25 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     }
   };
 
+  const signalChild = (name: "SIGTERM" | "SIGKILL"): void => {
+    try {
+      child?.signal(name);
+    } catch (error) {
+      log.error({ ...say, pid: child?.pid, cause: String(error) }, `frps cannot be sent ${name}: end it by hand`);
+    }
+  };
+
+  const find = async (): Promise<void> => {
+    const found = await launcher.find();
+    if (found === undefined) return dispatch({ kind: "not-found" });
+    log.info({ ...say, pid: found.pid }, `frps of an earlier run (pid ${found.pid}) is what would be started: it is taken over`);
+    await keep(found, "found");
+  };
+
   const start = async (): Promise<void> => {
     let launched: LaunchedFrps;
     try {
-      launched = await launcher.launch(() => machine.isWanted);
+      launched = await launcher.launch(() => machine.wish === "run");
     } catch (error) {
       if (machine.starts === 1 && !isTransient(error)) {
         // Nothing that time would mend: the caller is told instead, and nothing is left behind.
@@ -177,21 +179,26 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
       firstStart.resolve();
       return dispatch({ kind: "start-failed", reason: error instanceof Error ? error.message : String(error) });
     }
-    child = launched;
-    dispatch({ kind: "spawned" });
+    await keep(launched, "spawned");
+  };
+
+  /** From the moment that frps is ours until it is gone, or left. */
+  const keep = async (frps: LaunchedFrps, kind: "found" | "spawned"): Promise<void> => {
+    child = frps;
+    dispatch({ kind });
     firstStart.resolve();
-    const end = await launched.ended;
-    probing.abort();
-    const reason = await launcher.bury(end);
+    const end = await frps.ended;
+    if (child !== frps) return;
+    phase.abort();
+    const reason = await launcher.bury(frps.pid, end);
     child = undefined;
     dispatch({ kind: "exited", reason });
   };
 
   const probe = async (): Promise<void> => {
-    probing = new AbortController();
-    const { signal } = probing;
+    const { signal } = phase;
+    missing = "it has not answered anything yet";
     const isReady = await awaitReadiness({
-      isHealthy: () => dashboard.isHealthy(),
       vhostHttpPort: settings.vhostHttpPort,
       dashboardPort: settings.dashboardPort,
       signal,
@@ -202,28 +209,25 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     if (isReady && !signal.aborted) dispatch({ kind: "probed-ready" });
   };
 
-  /** Resolves when the fact holds: now, or after a change of state. */
-  const until = (holds: () => boolean): Promise<void> =>
-    new Promise((resolve) => {
-      if (holds()) return resolve();
-      const listener = (): void => {
-        if (!holds()) return;
-        listeners.delete(listener);
-        resolve();
-      };
-      listeners.add(listener);
+  const watch = (): Promise<void> =>
+    watchHealth({
+      intervalMs: limits.healthIntervalMs,
+      signal: phase.signal,
+      probe: (signal) => probeHealth(settings.dashboardPort, signal),
+      now,
+      onRound: ({ isAnswered, wasStalled }) => dispatch(isAnswered ? { kind: "health-answered" } : { kind: "health-missed", wasStalled }),
     });
 
-  let stopping: Promise<void> | undefined;
-  const stop = (): Promise<void> => {
-    stopping ??= (async () => {
-      dispatch({ kind: "stop-asked" });
-      await until(() => machine.state === "stopped");
-      await output[Symbol.asyncDispose]();
+  let closing: Promise<void> | undefined;
+  const close = (kind: "stop-asked" | "leave-asked"): Promise<void> => {
+    closing ??= (async () => {
+      dispatch({ kind });
+      await board.until(() => machine.state === "stopped");
+      await launcher[Symbol.asyncDispose]();
     })();
-    return stopping;
+    return closing;
   };
-
+  const stop = (): Promise<void> => close("stop-asked");
   dispatch({ kind: "start-asked" });
   try {
     await firstStart.promise;
@@ -234,15 +238,13 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
 
   return {
     status,
-    onState(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onState: board.onState,
     async whenReady() {
-      await until(() => machine.state === "ready" || !machine.isWanted);
-      if (machine.state !== "ready") throw new SupervisorFault("FRPS_STOPPED", "frps was stopped before it was ready");
+      await board.until(() => machine.state === "ready" || machine.wish !== "run");
+      if (machine.state !== "ready") throw new SupervisorFault("FRPS_STOPPED", "the supervision of frps ended before it was ready");
     },
     stop,
+    leave: () => close("leave-asked"),
     [Symbol.asyncDispose]: stop,
   };
 }
