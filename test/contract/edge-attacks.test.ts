@@ -96,6 +96,29 @@ describe("port 7000", () => {
     expect(await harness.door.claimedBy("holder")).toBeUndefined();
   });
 
+  it.each([
+    ["its session has ended", (id: string) => harness.door.release(id)],
+    [
+      "everything was pushed anew",
+      () => harness.door.replaceAll({ live: [{ label: live, since: new Date() }], lastSeen: new Map(), blocked: new Set() }),
+    ],
+  ])("a claimed connection is ended if it is not claimed again after %s", async (_name, lose) => {
+    const lost = await dial();
+    const kept = await dial();
+    const [lostId = "", keptId = ""] = await Promise.all(
+      [lost, kept].map(async ({ address }) => (await harness.door.connectionOf(address))?.id),
+    );
+    await harness.door.claim(lostId, "lost");
+    await harness.door.claim(keptId, "kept");
+    await lose(lostId);
+    await lose(keptId);
+    await harness.door.claim(keptId, "kept");
+    lost.frps.resume();
+    await once(lost.client, "close");
+    expect([await harness.door.claimedBy("lost"), await harness.door.claimedBy("kept")]).toEqual([undefined, keptId]);
+    expect(await harness.door.cut(keptId)).toBe(true);
+  });
+
   it.each([["whole"], ["byte by byte"]])("a GET inside TLS is closed and nothing of it reaches frps: %s", async (manner) => {
     const { client, frps } = await dial();
     let received = 0;

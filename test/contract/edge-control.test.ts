@@ -78,6 +78,25 @@ describe("port 7000", () => {
     expect(await harness.door.cut("not an id")).toBe(false);
   });
 
+  it("of two connections of one holder the newest that lives is told, also after the other has gone", async () => {
+    const dialed = [await dial(), await dial()];
+    const ids: string[] = [];
+    for (const { frps } of dialed) {
+      frps.resume().on("end", () => frps.end());
+      await eventually("it is known", async () => (await harness.door.connectionOf(addressOf(frps))) !== undefined);
+      const id = (await harness.door.connectionOf(addressOf(frps)))?.id ?? "";
+      ids.push(id);
+      await harness.door.claim(id, "holder");
+      expect(await harness.door.claimedBy("holder")).toBe(id);
+    }
+    dialed[1]?.client.destroy();
+    await eventually("the former is told", async () => (await harness.door.claimedBy("holder")) === ids[0]);
+    await harness.door.claim(ids[0] ?? "", "another");
+    expect([await harness.door.claimedBy("holder"), await harness.door.claimedBy("another")]).toEqual([undefined, ids[0]]);
+    dialed[0]?.client.destroy();
+    await eventually("nobody is left", async () => (await harness.door.claimedBy("another")) === undefined);
+  });
+
   it("a half that is closed is closed on the other side, and the rest still arrives", async () => {
     const { client, frps } = await dial(true);
     frps.resume();

@@ -2,7 +2,7 @@
  * The door and its map files: what a change leaves on disk, what a restarted edge makes of it, and what a full or broken
  * disk may and may not hold up.
  */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Door, type Label, parseLabel } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
@@ -33,6 +33,36 @@ describe("map files", () => {
     expect(await read("blocked.map")).toBe("");
     expect((await stat(join(harness.dir, "live.map"))).mode & 0o777).toBe(0o660);
     expect((await readdir(harness.dir)).filter((name) => name.endsWith(".new"))).toEqual([]);
+  });
+
+  it("a folder that the door makes, and its files, are the group's too, whatever the umask", async () => {
+    const mapsDir = join(harness.dir, "maps");
+    const former = process.umask(0o077);
+    try {
+      const door = createDoor({ mapsDir, runtime: harness.edge.runtime, now: harness.options.now });
+      await door.replaceAll({ live: [], lastSeen: new Map(), blocked: new Set() });
+      await door.put({ label: live, since });
+    } finally {
+      process.umask(former);
+    }
+    expect(((await stat(mapsDir)).mode & 0o7777).toString(8)).toBe("2770");
+    for (const name of await readdir(mapsDir))
+      expect(`${name} ${((await stat(join(mapsDir, name))).mode & 0o7777).toString(8)}`).toBe(`${name} 660`);
+    expect(await readdir(mapsDir)).toHaveLength(3);
+  });
+
+  it("the mode of a folder that was there, and a file that another user left half-written, are no obstacle", async () => {
+    const mapsDir = join(harness.dir, "maps");
+    await mkdir(mapsDir, { mode: 0o700 });
+    await writeFile(join(harness.dir, "elsewhere"), "untouched");
+    await symlink(join(harness.dir, "elsewhere"), join(mapsDir, "live.map.new"));
+    await writeFile(join(mapsDir, "blocked.map.new"), "left", { mode: 0o400 });
+    const door = createDoor({ mapsDir, runtime: harness.edge.runtime, now: harness.options.now });
+    await door.put({ label: live, since });
+    await door.block(labelOf("1"));
+    expect((await stat(mapsDir)).mode & 0o7777).toBe(0o700);
+    expect(await readFile(join(harness.dir, "elsewhere"), "utf8")).toBe("untouched");
+    expect((await readdir(mapsDir)).toSorted()).toEqual(["blocked.map", "live.map"]);
   });
 
   it("a thousand changes at once share a few writes and all arrive", async () => {

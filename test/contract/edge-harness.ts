@@ -127,6 +127,9 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     frps: { host: "127.0.0.1", bindPort: portOf(frps.control), vhostPort: portOf(frps.server) },
     tokenService: { host: "127.0.0.1", port: portOf(tokenService.server) },
     now: () => new Date(),
+    stopGraceMs: 300,
+    // Labels are settled from the start; who wants a fresh edge says so.
+    returnMs: 0,
     newRequestId: () => `request-${requests++}`,
     log: { debug() {}, info: note("info"), warn: note("warn"), error: note("error") },
     ...rest,

@@ -338,28 +338,6 @@ it("a request to a live label whose route is gone for good leaves nothing behind
   await eventually("no visitor connection is left", () => harness.edge.stats().openVisitorConnections === 0);
 });
 
-it("stop ends what is under way after at most a second, and what is finished at once", async () => {
-  harness.frps.handle = (_req, res) => void asApp(res).write("for ever");
-  const edge = await harness.again();
-  const sent = request({ host: "127.0.0.1", port: edge.visitorsPort, headers: { Host: host }, agent: false });
-  sent.on("error", () => {}).end();
-  const answer = await answerOf(sent);
-  const start = performance.now();
-  const ended = new Promise((resolve) => answer.once("close", resolve));
-  await edge.stop();
-  expect(performance.now() - start).toBeLessThan(1500);
-  await ended;
-  expect(answer.complete).toBe(false);
-  const second = await harness.again();
-  const ws = new WebSocket(`ws://127.0.0.1:${second.visitorsPort}/`, { headers: { Host: host } });
-  await once(ws, "open");
-  ws.terminate();
-  await eventually("its connection is gone", () => second.stats().openVisitorConnections === 0);
-  const quick = performance.now();
-  await second.stop();
-  expect(performance.now() - quick).toBeLessThan(500);
-});
-
 function pump(out: NodeJS.WritableStream, total: number, block: Buffer): void {
   let left = total;
   const more = (): void => {

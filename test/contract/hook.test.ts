@@ -391,25 +391,6 @@ describe("deadlines and the dashboard", () => {
     expect(codeOf(await bench.newProxy(client))).toBe("SESSION_UNKNOWN");
   });
 
-  it("7: the first look adopts who is connected and kicks who has no proxy", async () => {
-    const grant = {
-      generation: bench.now.getTime() - 5,
-      issuedAt: bench.now,
-      endsAt: new Date(bench.now.getTime() + 3_600_000),
-      kind: "hmac" as const,
-    };
-    const ticket = mintTicket(alice, grant, bench.ring, randomBytes(16));
-    const idle = mintTicket(bob, grant, bench.ring, randomBytes(16));
-    const view = showOnDashboard([{ label: alice, ticket, user: { user: alice, metas: {}, run_id: ticket } }]);
-    bench.frps = { ...view, clients: [...view.clients, { runId: idle, user: bob, isOnline: true }] };
-    expect(await bench.plugin.reconcile()).toBe(true);
-    expect((await bench.plugin.readStatus(alice)).status).toBe("connected");
-    expect(bench.doorCalls).toContain(`replace ${alice}`);
-    expect(bench.kicked).toEqual([idle]);
-    await bench.call("CloseProxy", { user: { user: alice, metas: { session: "lost" }, run_id: ticket }, proxy_name: `${alice}.app` });
-    expect((await bench.plugin.readStatus(alice)).status).toBe("disconnected");
-  });
-
   it("7: who is gone from the dashboard is offline, though no CloseProxy came", async () => {
     const client = await connected(await bench.buyToken(alice));
     await bench.plugin.reconcile();

@@ -5,7 +5,14 @@ import { join } from "node:path";
 import type { Stage } from "./stage.ts";
 
 /** A bare frps. */
-export type BareFrps = { readonly pid: number; readonly bindPort: number; readonly vhostPort: number; end(): Promise<void> };
+export type BareFrps = {
+  readonly pid: number;
+  readonly bindPort: number;
+  readonly vhostPort: number;
+  /** Kills it and starts it again at once, as the simplest of supervisors would. Resolves to the moment of the kill. */
+  killAndRestart(): Promise<number>;
+  end(): Promise<void>;
+};
 
 const startMs = 10_000;
 
@@ -16,13 +23,26 @@ export async function startBareFrps(stage: Stage, frps: string): Promise<BareFrp
   mkdirSync(dir);
   const file = join(dir, "frps.toml");
   writeFileSync(file, `bindAddr = "127.0.0.1"\nbindPort = ${bindPort}\nproxyBindAddr = "127.0.0.1"\nvhostHTTPPort = ${vhostPort}\n`);
-  const staged = stage.start(frps, ["-c", file], dir);
+  let staged = stage.start(frps, ["-c", file], dir);
   const deadline = performance.now() + startMs;
   while (!(await answers(bindPort)) || !(await answers(vhostPort))) {
     if (performance.now() > deadline) throw new Error(`the bare frps does not answer: ${staged.output()}`);
     await stage.pause(10);
   }
-  return { pid: staged.pid, bindPort, vhostPort, end: () => staged.end("SIGTERM") };
+  return {
+    get pid() {
+      return staged.pid;
+    },
+    bindPort,
+    vhostPort,
+    async killAndRestart() {
+      const killedAt = performance.now();
+      await staged.end("SIGKILL");
+      staged = stage.start(frps, ["-c", file], dir);
+      return killedAt;
+    },
+    end: () => staged.end("SIGTERM"),
+  };
 }
 
 /** The host of a bare tunnel. */

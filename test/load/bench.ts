@@ -15,9 +15,11 @@ import { startLoadWorker } from "./load-worker.ts";
 import type { Measured } from "./measured.ts";
 import { measureMemory } from "./memory.ts";
 import { measureProofs } from "./proofs.ts";
+import { measureRecovery } from "./recovery.ts";
 import { readMachine, renderJson, renderReport } from "./report.ts";
 import { openStage, type Stage } from "./stage.ts";
 import { startSubject } from "./subject.ts";
+import { measureTakeovers } from "./takeovers.ts";
 import { measureTokenLoad } from "./token-load.ts";
 
 const full = {
@@ -27,6 +29,8 @@ const full = {
   proofs: { rounds: 5, seconds: 2 },
   tokenLoad: { rounds: 3, tokens: 5000 },
   hookLoad: { rounds: 3, logins: 6000 },
+  takeovers: { takeovers: 1000, wallets: 10 },
+  recovery: { clients: 120, rounds: 3, restSeconds: 20 },
 };
 const quick: typeof full = {
   firstAnswer: { runs: 8 },
@@ -35,6 +39,8 @@ const quick: typeof full = {
   proofs: { rounds: 3, seconds: 0.6 },
   tokenLoad: { rounds: 1, tokens: 2000 },
   hookLoad: { rounds: 1, logins: 2000 },
+  takeovers: { takeovers: 60, wallets: 5 },
+  recovery: { clients: 20, rounds: 1, restSeconds: 0 },
 };
 /** How long what was under way may take to end by itself after a signal. */
 const endMs = 5000;
@@ -53,11 +59,15 @@ async function measure(stage: Stage, sizes: typeof full): Promise<Measured[]> {
     say("what the way costs a request");
     measured.push(await measureLatency(stage, { ...both, ...sizes.latency }));
     await bare.end();
+    say(`${sizes.takeovers.takeovers} takeovers`);
+    measured.push(await measureTakeovers(stage, { keyhole, appPort: port, ...sizes.takeovers }));
     say("the token endpoint under load");
     measured.push(await measureTokenLoad(stage, { keyhole, floorPort: port, ...sizes.tokenLoad }));
   }
   say(`memory at ${sizes.memory.tunnels} tunnels`);
   measured.push(await measureMemory(stage, { appPort: port, ...sizes.memory }));
+  say(`${sizes.recovery.clients} clients after frps is killed`);
+  measured.push(await measureRecovery(stage, { appPort: port, ...sizes.recovery }));
   say("the hook under load");
   measured.push(await measureHookLoad(stage, { floorPort: port, ...sizes.hookLoad }));
   say("proofs");

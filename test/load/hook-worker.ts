@@ -1,6 +1,7 @@
 /**
- * The plugin alone, with its real stores, in front of a frps that is only imagined: labels with a bought token each, and
- * the Login calls that frps would send for them. The log is rendered and dropped.
+ * The plugin alone, as `keyhole plugin` runs it: its real stores (tokens.db read beside its writer, sessions.db written), in
+ * front of a frps that is only imagined. Labels with a bought token each, and the Login calls that frps would send for
+ * them. The log is rendered and dropped: what writing it costs is not measured.
  */
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
@@ -8,7 +9,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { type Door, type KeyRing, mintTunnelToken, parseLabel } from "@keyhole/core";
 import { deriveLoginKey } from "@keyhole/frp";
 import { startPlugin } from "@keyhole/plugin";
-import { openSessionStore, openTokenStore } from "@keyhole/store";
+import { openSessionStore, openTokenReader, openTokenStore } from "@keyhole/store";
 
 /** What it is told. */
 export type HookOrder = { readonly dir: string; readonly logins: number };
@@ -40,9 +41,11 @@ const door: Door = {
   cut: async () => true,
   connectionOf: async () => undefined,
   claim: async () => {},
+  release: async () => {},
   claimedBy: async () => undefined,
 };
-const tokens = await openTokenStore({ path: join(order.dir, "tokens.db"), log });
+const bought = await openTokenStore({ path: join(order.dir, "tokens.db"), log });
+const tokens = await openTokenReader({ path: join(order.dir, "tokens.db") });
 const sessions = await openSessionStore({ path: join(order.dir, "sessions.db"), log });
 const plugin = await startPlugin({
   domain: "tunnel.localhost",
@@ -56,7 +59,7 @@ const plugin = await startPlugin({
   ticketKeys: () => ring,
   ttlSeconds,
   sendKick: async () => {},
-  readFrps: async () => ({ clients: [], proxies: [] }),
+  readFrps: async () => "gone",
   reconcileMs: 3_600_000,
   now: () => new Date(),
   randomBytes,
@@ -67,7 +70,7 @@ async function prepareLogin(index: number): Promise<PreparedLogin> {
   const label = parseLabel(`0x${randomBytes(20).toString("hex")}`);
   if (label === undefined) throw new Error("a label of forty hexadecimal digits is one");
   const now = new Date();
-  const outcome = await tokens.orderToken({ label, kind: "hmac", proofKey: `bench:${index}`, proofEndsAt: now, now, ttlSeconds });
+  const outcome = await bought.orderToken({ label, kind: "hmac", proofKey: `bench:${index}`, proofEndsAt: now, now, ttlSeconds });
   if (outcome.outcome !== "recorded") throw new Error(`no token: ${outcome.outcome}`);
   const timestamp = Math.floor(now.getTime() / 1000);
   const token = mintTunnelToken(outcome.token, ring);

@@ -6,18 +6,13 @@
 import type { KeyholeProcess } from "../support/keyhole-process.ts";
 import { makeWallet } from "../support/wallet.ts";
 import { bareHost, renderBareClient, startBareFrps } from "./bare-frps.ts";
-import { openHttpConnection, renderRequest } from "./http-connection.ts";
 import { type Measured, printCount, printRatio } from "./measured.ts";
 import { type IdleFigures, watchAtRest } from "./process-figures.ts";
 import type { Stage, StagedProcess } from "./stage.ts";
-import { frpcIsUp, startStockFrpc } from "./stock-frpc.ts";
 import { hostOf, readMetric, requestClientFile, signOrder, startSubject } from "./subject.ts";
+import { openTunnels, wave } from "./tunnels.ts";
 
-const wave = 20;
 const giveUpMs = 20_000;
-
-/** One tunnel to open: its file, and where it must answer then. */
-type Order = () => Promise<{ readonly file: string; readonly port: number; readonly host: string }>;
 
 /** Nobody connected; everybody, and gone; everybody once more, and gone: the second time shows what the first has left. */
 const moments = ["none", "open", "gone", "openAgain", "goneAgain"] as const;
@@ -135,26 +130,6 @@ async function weigh(
     read.push(await rest(restSeconds / 3));
   }
   return pids.map((_, index) => Object.fromEntries(moments.map((moment, at) => [moment, read[at]?.[index]])) as unknown as Weights);
-}
-
-/** Opens tunnels in waves; each must answer once. */
-async function openTunnels(stage: Stage, frpc: string, count: number, order: Order): Promise<StagedProcess[]> {
-  const clients: StagedProcess[] = [];
-  while (clients.length < count) {
-    const opened = await Promise.all(
-      Array.from({ length: Math.min(wave, count - clients.length) }, async () => {
-        const { file, port, host } = await order();
-        const client = startStockFrpc(stage, frpc, file);
-        await client.saw(frpcIsUp);
-        const connection = await openHttpConnection(port);
-        const { status } = await connection.send(renderRequest({ host })).finally(() => connection.close());
-        if (status !== 200) throw new Error(`${host} answers ${status}`);
-        return client;
-      }),
-    );
-    clients.push(...opened);
-  }
-  return clients;
 }
 
 const endAll = async (clients: readonly StagedProcess[]): Promise<void> =>

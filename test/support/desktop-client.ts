@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { domain, type KeyholeProcess } from "./keyhole-process.ts";
+import { domain, type RunningKeyhole } from "./keyhole-process.ts";
 import { visit } from "./visitor.ts";
 import { waitForFact } from "./wait-for-fact.ts";
 import type { Wallet } from "./wallet.ts";
@@ -30,7 +30,7 @@ function nextTimestamp(): number {
 }
 
 /** Asks the public API for a token as a frpc.toml. */
-export async function requestClientConfig(keyhole: KeyholeProcess, wallet: Wallet, localPort: number): Promise<string> {
+export async function requestClientConfig(keyhole: RunningKeyhole, wallet: Wallet, localPort: number): Promise<string> {
   const answer = await visit(keyhole.edgePort, domain, {
     path: `/v1/tunnel/token?port=${localPort}`,
     method: "POST",
@@ -42,7 +42,7 @@ export async function requestClientConfig(keyhole: KeyholeProcess, wallet: Walle
 }
 
 /** Asks for a token as JSON. */
-export async function requestToken(keyhole: KeyholeProcess, wallet: Wallet): Promise<Record<string, unknown> & { token: string }> {
+export async function requestToken(keyhole: RunningKeyhole, wallet: Wallet): Promise<Record<string, unknown> & { token: string }> {
   const answer = await visit(keyhole.edgePort, domain, {
     path: "/v1/tunnel/token",
     method: "POST",
@@ -54,12 +54,12 @@ export async function requestToken(keyhole: KeyholeProcess, wallet: Wallet): Pro
 }
 
 /** Runs stock frpc on a file with this text. */
-export function startFrpcOn(keyhole: KeyholeProcess, text: string): DesktopClient {
+export function startFrpcOn(keyhole: RunningKeyhole, text: string): DesktopClient {
   clients += 1;
   const folder = join(keyhole.dir, `client-${clients}`);
   mkdirSync(folder);
   writeFileSync(join(folder, "frpc.toml"), text, { mode: 0o600 });
-  const child: ChildProcess = spawn(keyhole.ready.binaries.frpc, ["-c", "frpc.toml"], {
+  const child: ChildProcess = spawn(keyhole.frpc, ["-c", "frpc.toml"], {
     cwd: folder,
     env: {},
     stdio: ["ignore", "pipe", "pipe"],
@@ -93,7 +93,7 @@ export function startFrpcOn(keyhole: KeyholeProcess, text: string): DesktopClien
 }
 
 /** The whole of it: token, file, frpc, and waits until the address serves. */
-export async function connectClient(keyhole: KeyholeProcess, wallet: Wallet, localPort: number): Promise<DesktopClient> {
+export async function connectClient(keyhole: RunningKeyhole, wallet: Wallet, localPort: number): Promise<DesktopClient> {
   const client = startFrpcOn(keyhole, await requestClientConfig(keyhole, wallet, localPort));
   await client.saw("start proxy success");
   return client;

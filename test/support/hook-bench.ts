@@ -20,6 +20,7 @@ import { type FrpsView, type Plugin, startPlugin } from "@keyhole/plugin";
 import { openSessionStore, openTokenStore } from "@keyhole/store";
 import { createRecordingLog } from "./recording-log.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
+import { waitForFact } from "./wait-for-fact.ts";
 
 /** What frps is answered. */
 export type HookReply = {
@@ -37,12 +38,21 @@ export type BenchClient = {
 
 /** Everything a test turns and sees. */
 export type HookBench = AsyncDisposable & {
+  /** The one that runs now. */
   readonly plugin: Plugin;
+  /** Ends the plugin as a kill does (nothing is written, nobody is told) and starts another one, which sees frps as it is now. */
+  restart(): Promise<void>;
+  /** The plugin's rows reach the file; or not, as if it was killed before. */
+  rows: "kept" | "lost";
+  /** What the plugin meets when it reads tokens.db. */
+  tokensFault: Error | undefined;
   readonly tokens: TokenStore;
   readonly sessions: SessionStore;
   readonly log: { readonly lines: string[] };
   /** Every call of the door, in order: `put 0x…`, `cut 1.2.3.4:5`. */
   readonly doorCalls: string[];
+  /** Connections that the edge keeps: the others it ends after a while. */
+  readonly claimed: ReadonlySet<string>;
   /** Run ids that were kicked, in order. */
   readonly kicked: string[];
   /** What frps's dashboard shows. */
@@ -74,7 +84,9 @@ const hook = { user: "frps", password: "hook-password-of-the-bench" };
 const key = { id: "1", secret: new Uint8Array(32).fill(9) };
 
 /** Starts the bench. `ttlSeconds` is what a bought token lives. */
-export async function startHookBench(settings: { readonly ttlSeconds?: number } = {}): Promise<HookBench> {
+export async function startHookBench(
+  settings: { readonly ttlSeconds?: number; readonly frps?: HookBench["frps"] } = {},
+): Promise<HookBench> {
   const ttlSeconds = settings.ttlSeconds ?? 3600;
   const stack = new AsyncDisposableStack();
   const { path } = stack.use(openTemporaryDirectory());
@@ -84,6 +96,7 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
   const doorCalls: string[] = [];
   const kicked: string[] = [];
   const holders = new Map<string, string>();
+  const claimed = new Set<string>();
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
@@ -92,7 +105,10 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
       await bench.onPut();
     },
     delete: async (label, { reason }) => void doorCalls.push(`delete ${label} ${reason}`),
-    replaceAll: async ({ live }) => void doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`),
+    replaceAll: async ({ live }) => {
+      doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`);
+      claimed.clear();
+    },
     handOver: async (label) => void doorCalls.push(`hand over ${label}`),
     block: async (label) => void doorCalls.push(`block ${label}`),
     unblock: async (label) => void doorCalls.push(`unblock ${label}`),
@@ -103,6 +119,11 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
     connectionOf: async (clientAddress) => ({ id: clientAddress, source: clientAddress }),
     claim: async (connectionId, holder) => {
       holders.set(holder, connectionId);
+      claimed.add(connectionId);
+    },
+    release: async (connectionId) => {
+      claimed.delete(connectionId);
+      for (const [holder, held] of holders) if (held === connectionId) holders.delete(holder);
     },
     claimedBy: async (holder) => holders.get(holder),
   };
@@ -112,8 +133,11 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
     sessions,
     log,
     doorCalls,
+    claimed,
     kicked,
-    frps: { clients: [], proxies: [] },
+    frps: settings.frps ?? { clients: [], proxies: [] },
+    rows: "kept",
+    tokensFault: undefined,
     onKick: async () => {},
     onPut: async () => {},
     now: new Date("2026-11-22T12:00:00Z"),
@@ -170,18 +194,36 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
         ...fields,
       }),
     closeProxy: (client, name = `${client.label}.app`) => bench.call("CloseProxy", { user: client.user, proxy_name: name }),
+    async restart() {
+      await bench.plugin?.[Symbol.asyncDispose]();
+      await start();
+    },
     async [Symbol.asyncDispose]() {
+      await bench.plugin?.[Symbol.asyncDispose]();
       await stack.disposeAsync();
     },
   };
-  const plugin = stack.use(
-    await startPlugin({
+  const never = new Promise<never>(() => {});
+  const write = (work: () => Promise<void>): Promise<void> => (bench.rows === "kept" ? work() : never);
+  const countPushes = (): number => doorCalls.filter((call) => call.startsWith("replace ")).length;
+  const start = async (): Promise<void> => {
+    const pushes = countPushes();
+    bench.plugin = await startPlugin({
       domain,
       scheme: "http",
       marker: "x-keyhole-app",
       hook: { host: "127.0.0.1", port: 0, ...hook },
-      tokens,
-      sessions,
+      tokens: {
+        ...tokens,
+        readCredential: (...asked) =>
+          bench.tokensFault === undefined ? tokens.readCredential(...asked) : Promise.reject(bench.tokensFault),
+      },
+      sessions: {
+        ...sessions,
+        saveSession: (row) => write(() => sessions.saveSession(row)),
+        saveLastSeen: (label, at) => write(() => sessions.saveLastSeen(label, at)),
+        saveWatched: (at) => write(() => sessions.saveWatched(at)),
+      },
       door,
       tokenKeys: () => ring,
       ticketKeys: () => ring,
@@ -201,9 +243,11 @@ export async function startHookBench(settings: { readonly ttlSeconds?: number } 
       now: () => bench.now,
       randomBytes,
       log,
-    }),
-  );
-  bench.plugin = plugin;
+    });
+    if (bench.frps === "broken") return;
+    await waitForFact("the first look at frps, of which the edge is told", () => countPushes() > pushes || undefined);
+  };
+  await start();
   return bench as HookBench;
 }
 

@@ -20,22 +20,29 @@ type Ready = {
   binaries: { frps: string; frpc: string };
 };
 
-/** A running Keyhole, and what a test does to it. */
-export type KeyholeProcess = AsyncDisposable & {
+/** What a client and a visitor need of a running Keyhole, in one process or in several. */
+export type RunningKeyhole = {
   /** Everything of the test lies below it. */
   readonly dir: string;
   readonly stateDir: string;
-  readonly ready: Ready;
   readonly edgePort: number;
   readonly controlPort: number;
-  /** Everything it has printed so far, both streams. */
-  readonly output: () => string;
-  readonly frpsPid: () => number;
-  /** Sends the signal and resolves to the exit code (null when the signal ended it) once it is gone. */
-  end(signal: NodeJS.Signals): Promise<number | null>;
-  /** Starts it again on the same state directory. */
-  restart(): Promise<void>;
+  /** The stock frpc. */
+  readonly frpc: string;
 };
+
+/** A running Keyhole, and what a test does to it. */
+export type KeyholeProcess = AsyncDisposable &
+  RunningKeyhole & {
+    readonly ready: Ready;
+    /** Everything it has printed so far, both streams. */
+    readonly output: () => string;
+    readonly frpsPid: () => number;
+    /** Sends the signal and resolves to the exit code (null when the signal ended it) once it is gone. */
+    end(signal: NodeJS.Signals): Promise<number | null>;
+    /** Starts it again on the same state directory. */
+    restart(): Promise<void>;
+  };
 
 /** Starts one. `settings` are TOML lines beyond the ports. */
 export async function startKeyholeProcess(
@@ -100,6 +107,9 @@ export async function startKeyholeProcess(
     },
     get controlPort() {
       return portOf((ready as Ready).urls.control);
+    },
+    get frpc() {
+      return (ready as Ready).binaries.frpc;
     },
     output: () => output,
     frpsPid: () => (JSON.parse(readFileSync(join(stateDir, "frps.json"), "utf8")) as { pid: number }).pid,

@@ -1,22 +1,40 @@
 /** Where everything listens: what is configured, and a clear word when somebody else is there already. */
 import { Fault } from "@keyhole/core";
 import type { Config, ListenAddress } from "./config/settings.ts";
+import type { ListenerName } from "./inherited-listeners.ts";
+import { type PartName, partNames } from "./sockets/socket-path.ts";
 import { findPortHolder, isFree } from "./state/ports.ts";
 
 /** frps and its dashboard are never reachable from outside. */
 export const loopback = "127.0.0.1";
 
-/** Settings of the listeners of our own, which must be free at a start. */
-export const listenKeys = ["token.listen", "control.listen", "edge.listen", "plugin.listen", "metrics.listen"] as const;
+/** A setting of a listener that can be inherited, by the listener's name. */
+export const listenKeys = {
+  visitors: "edge.listen",
+  control: "control.listen",
+  token: "token.listen",
+  hook: "plugin.listen",
+} as const satisfies Record<ListenerName, string>;
 
-/** Every listener and internal port, with what is configured for it; 0 is chosen once. */
-export function wantedPorts(config: Config): Record<string, ListenAddress> {
+/** What each part listens on. */
+export const partListeners: Readonly<Record<PartName, readonly ListenerName[]>> = {
+  edge: ["visitors", "control"],
+  token: ["token"],
+  plugin: ["hook"],
+  supervisor: [],
+};
+
+/** Every listener and internal port, with what is configured for it; 0 is chosen once. Parts that run apart have a metrics port each, counted from the configured one. */
+export function wantedPorts(config: Config, isAlone: boolean): Record<string, ListenAddress> {
+  const metrics = config["metrics.listen"];
+  const { host, port } = metrics;
+  const apart = partNames.map((part, index) => [`metrics.${part}`, { host, port: port === 0 ? 0 : port + index }] as const);
   return {
+    ...(isAlone ? { "metrics.listen": metrics } : Object.fromEntries(apart)),
     "token.listen": config["token.listen"],
     "control.listen": config["control.listen"],
     "edge.listen": config["edge.listen"],
     "plugin.listen": config["plugin.listen"],
-    "metrics.listen": config["metrics.listen"],
     "frps.bindPort": { host: loopback, port: config["frps.bindPort"] },
     "frps.vhostHttpPort": { host: loopback, port: config["frps.vhostHttpPort"] },
     "frps.dashboardPort": { host: loopback, port: config["frps.dashboardPort"] },

@@ -5,12 +5,12 @@ import { Fault } from "@keyhole/core";
 import type { EdgeStats } from "@keyhole/edge";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
-/** Figures that are read at each scrape. */
+/** Figures that are read at each scrape: of the parts that this process is. */
 export type MetricSources = {
   readonly version: string;
-  readonly plugin: () => { readonly sessions: number; readonly connected: number; readonly hookCalls: ReadonlyMap<string, number> };
-  readonly frps: () => { readonly state: string; readonly restarts: number };
-  readonly edge: () => EdgeFigures;
+  readonly plugin?: () => { readonly sessions: number; readonly connected: number; readonly hookCalls: ReadonlyMap<string, number> };
+  readonly frps?: () => { readonly state: string; readonly restarts: number };
+  readonly edge?: () => EdgeFigures;
 };
 
 /** What is read of the edge. */
@@ -33,44 +33,44 @@ export function createMetrics(sources: MetricSources): Registry {
       },
     });
   };
+  const counter = (name: string, help: string, labelNames: string[], read: () => (readonly [readonly string[], number])[]): void => {
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const [values, value] of read()) this.inc(Object.fromEntries(labelNames.map((label, at) => [label, values[at] ?? ""])), value);
+      },
+    });
+  };
   new Gauge({ name: "keyhole_build_info", help: "Always 1.", labelNames: ["version"], registers: [registry] }).set(
     { version: sources.version },
     1,
   );
-  gauge("keyhole_sessions", "Admitted logins that live.", () => sources.plugin().sessions);
-  gauge("keyhole_tunnels", "Sessions with a registered proxy.", () => sources.plugin().connected);
-  gauge("keyhole_frps_up", "1 while frps is ready.", () => (sources.frps().state === "ready" ? 1 : 0));
-  gauge("keyhole_frps_restarts", "Starts of frps after the first.", () => sources.frps().restarts);
-  new Counter({
-    name: "keyhole_plugin_requests_total",
-    help: "Hook calls by operation and result.",
-    labelNames: ["op", "result"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [key, count] of sources.plugin().hookCalls) {
-        const [op = "", result = ""] = key.split(" ");
-        this.inc({ op, result }, count);
-      }
-    },
-  });
-  const edge = (name: keyof Omit<EdgeFigures, "requestsTotal">, metric: string, help: string): void =>
-    gauge(metric, help, () => sources.edge()[name]);
-  edge("openVisitorConnections", "keyhole_edge_visitor_connections", "Open connections of visitors.");
-  edge("controlConnections", "keyhole_edge_control_connections", "Open connections of frpc.");
-  edge("held", "keyhole_edge_held_requests", "Requests that wait for a client to come back.");
-  edge("bytesInTotal", "keyhole_edge_bytes_in_total", "Body bytes from visitors.");
-  edge("bytesOutTotal", "keyhole_edge_bytes_out_total", "Body bytes to visitors.");
-  new Counter({
-    name: "keyhole_edge_requests_total",
-    help: "Visitors' requests by outcome.",
-    labelNames: ["outcome"],
-    registers: [registry],
-    collect() {
-      this.reset();
-      for (const [outcome, count] of Object.entries(sources.edge().requestsTotal)) this.inc({ outcome }, count);
-    },
-  });
+  const { plugin, frps, edge } = sources;
+  if (plugin !== undefined) {
+    gauge("keyhole_sessions", "Admitted logins that live.", () => plugin().sessions);
+    gauge("keyhole_tunnels", "Sessions with a registered proxy.", () => plugin().connected);
+    counter("keyhole_plugin_requests_total", "Hook calls by operation and result.", ["op", "result"], () =>
+      [...plugin().hookCalls].map(([key, value]) => [key.split(" "), value]),
+    );
+  }
+  if (frps !== undefined) {
+    gauge("keyhole_frps_up", "1 while frps is ready.", () => (frps().state === "ready" ? 1 : 0));
+    gauge("keyhole_frps_restarts", "Starts of frps after the first.", () => frps().restarts);
+  }
+  if (edge !== undefined) {
+    gauge("keyhole_edge_visitor_connections", "Open connections of visitors.", () => edge().openVisitorConnections);
+    gauge("keyhole_edge_control_connections", "Open connections of frpc.", () => edge().controlConnections);
+    gauge("keyhole_edge_held_requests", "Requests that wait for a client to come back.", () => edge().held);
+    gauge("keyhole_edge_bytes_in_total", "Body bytes from visitors.", () => edge().bytesInTotal);
+    gauge("keyhole_edge_bytes_out_total", "Body bytes to visitors.", () => edge().bytesOutTotal);
+    counter("keyhole_edge_requests_total", "Visitors' requests by outcome.", ["outcome"], () =>
+      Object.entries(edge().requestsTotal).map(([outcome, value]) => [[outcome], value]),
+    );
+  }
   return registry;
 }
 

@@ -1,10 +1,23 @@
-/** The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 78 configuration. */
+/** The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 5 degraded, 78 configuration. */
 import { Fault } from "@keyhole/core";
 import { FrpFault } from "@keyhole/frp";
 import { Command, CommanderError, Option } from "commander";
 import { runConfigCheck, runConfigShow } from "./commands/config.ts";
+import { type PartOptions, runPart } from "./commands/part.ts";
+import { runStatus } from "./commands/status.ts";
 import { runUp, type UpOptions } from "./commands/up.ts";
 import { logLevels } from "./log.ts";
+import { type PartName, partNames } from "./sockets/socket-path.ts";
+
+/** What `--help` says of each part. */
+const partDescriptions: Readonly<Record<PartName, string>> = {
+  edge: "the front door for visitors and frpc",
+  token: "the public API that issues tokens",
+  plugin: "the hook that frps asks, and the live sessions",
+  supervisor: "keeps exactly one frps running, which outlives it",
+};
+
+const logLevelOption = (description: string): Option => new Option("--log-level <level>", description).choices([...logLevels]);
 
 /** Runs one command line (without `node` and the script's name). Resolves to the exit code; never rejects. */
 export async function runProgram(args: readonly string[], version: string): Promise<number> {
@@ -21,10 +34,23 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .addOption(configOption)
     .option("--demo", "also serve a demo page at the address of a throwaway wallet")
     .option("--no-demo", "do not (the last of the two counts)")
-    .addOption(
-      new Option("--log-level <level>", "how much to log on standard error (default: info, with --demo: warn)").choices([...logLevels]),
-    )
+    .addOption(logLevelOption("how much to log on standard error (default: info, with --demo: warn)"))
     .action((options: UpOptions) => runUp(options));
+  for (const part of partNames) {
+    const command = program
+      .command(part)
+      .description(`run one part in this process: ${partDescriptions[part]}`)
+      .addOption(configOption)
+      .addOption(logLevelOption("how much to log on standard error (default: info)"));
+    if (part === "supervisor") command.option("--stop", "end frps, and the supervisor if one runs");
+    command.action((options: PartOptions) => runPart(part, options));
+  }
+  program
+    .command("status")
+    .description("ask every part how it is; exit code 5 when something is wrong")
+    .addOption(configOption)
+    .option("--json", "as JSON")
+    .action(runStatus);
   const config = program.command("config").description("look at the configuration");
   config
     .command("check")
@@ -39,7 +65,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .action(runConfigShow);
   try {
     await program.parseAsync([...args], { from: "user" });
-    return 0;
+    return Number(process.exitCode ?? 0);
   } catch (error) {
     return report(error);
   }

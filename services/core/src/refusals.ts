@@ -260,6 +260,13 @@ const catalogue = {
     remedy: "Stop this client, or restart it to take over.",
     voices: ["hook"],
   },
+  STARTING_UP: {
+    status: 503,
+    sentence: "The service has just started and does not know yet who is connected.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 1,
+  },
   HANDOVER_PENDING: {
     status: 503,
     sentence: "The former client of this address is still being disconnected.",

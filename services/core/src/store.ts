@@ -37,8 +37,17 @@ export type TokenOutcome =
   | { readonly outcome: "proof-already-used" }
   | { readonly outcome: "too-fast" };
 
-/** What anybody may ask about tokens. */
-export type TokenReader = {
+/** What is recorded about one credential, all that a login rests on. */
+type CredentialRecords = {
+  /** The record of this very token; undefined when there is none. */
+  readonly recorded: TokenRecord | undefined;
+  /** The newest token of its kind, expired or not. */
+  readonly newest: TokenRecord | undefined;
+  /** Credentials issued before this instant are revoked; undefined when nothing is. */
+  readonly notBefore: Date | undefined;
+};
+
+type TokenLookups = {
   /** The token that was issued for this label at this second; undefined when there is no such record. */
   findToken(label: Label, kind: CredentialKind, issuedAt: Date): Promise<TokenRecord | undefined>;
   /** The newest token of this kind, expired or not. */
@@ -47,8 +56,14 @@ export type TokenReader = {
   notBefore(label: Label): Promise<Date | undefined>;
 };
 
+/** What anybody may ask about tokens. */
+export type TokenReader = TokenLookups & {
+  /** The three look-ups of a login in one, because every login waits for it. */
+  readCredential(label: Label, kind: CredentialKind, issuedAt: Date): Promise<CredentialRecords>;
+};
+
 /** tokens.db: written by the token service alone. */
-export type TokenStore = TokenReader & {
+export type TokenStore = TokenLookups & {
   /**
    * Spends the proof and records the token in one durable transaction (invariants 5 and 6): when this resolves with
    * `recorded`, the token may leave. `issuedAt` = the latest of now, not-before, and one second after the newest.
@@ -90,14 +105,22 @@ export type SessionReader = {
   recentlySeen(limit: number): Promise<ReadonlyMap<Label, Date>>;
   /** Labels that are blocked now. */
   blockedLabels(): Promise<ReadonlySet<Label>>;
+  /** Sessions whose end was never recorded: they live, or their plugin was killed before it could say how they ended. */
+  unendedSessions(): Promise<readonly SessionRecord[]>;
+  /** The highest generation of all labels; 0 when there is none. Reads every row: once at start. */
+  highestGenerationOfAll(): Promise<number>;
+  /** When the plugin last knew its sessions to be what the rows say; undefined when it never said so. */
+  watchedUntil(): Promise<Date | undefined>;
 };
 
-/** sessions.db: written by the plugin alone. */
+/** sessions.db: written by the plugin alone. What it was given it knows at once, also before that is durable. */
 export type SessionStore = SessionReader & {
   /** Records or replaces the row of (label, generation). Durable when it resolves; callers on the hook do not wait for it. */
   saveSession(record: SessionRecord): Promise<void>;
   /** Remembers that the label was served until this moment. */
   saveLastSeen(label: Label, at: Date): Promise<void>;
+  /** Remembers that until this moment the sessions were what their rows say. */
+  saveWatched(at: Date): Promise<void>;
   check(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };

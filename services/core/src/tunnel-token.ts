@@ -24,7 +24,7 @@ const form = /^(frp_([A-Za-z0-9]{56,76})_(0|[1-9][0-9]{0,11})_)([0-9a-f]{64})$/;
  */
 export function mintTunnelToken(token: TunnelToken, ring: KeyRing): string {
   const body = `frp_${Buffer.from(token.label, "ascii").toString("base64url")}_${Math.floor(token.issuedAt.getTime() / 1000)}_`;
-  return body + signWithRing(ring, body).toString("hex");
+  return body + signWithRing(ring, body, "hex");
 }
 
 /**
@@ -38,7 +38,7 @@ export function readTunnelToken(text: string, ring: KeyRing): Verdict<TunnelToke
   const [, body = "", encoded = "", seconds = "", mac = ""] = parts;
   const label = parseLabel(Buffer.from(encoded, "base64url").toString("latin1"));
   if (label === undefined || Buffer.from(label, "ascii").toString("base64url") !== encoded) return refuse("TOKEN_MALFORMED");
-  if (!verifyWithRing(ring, body, Buffer.from(mac, "hex"))) return refuse("TOKEN_INVALID");
+  if (!verifyWithRing(ring, body, mac, "hex")) return refuse("TOKEN_INVALID");
   return grant({ label, issuedAt: new Date(Number(seconds) * 1000) });
 }
 

@@ -11,19 +11,22 @@ import type { ControlConnection } from "@keyhole/core";
 import { printEndpoint } from "./addresses.ts";
 import { openCertificate } from "./certificate.ts";
 import { joinSockets } from "./join-sockets.ts";
-import { listen } from "./listen.ts";
+import { type ListenOn, listen } from "./listen.ts";
 import type { Log } from "./log.ts";
 
 const handshakeMs = 5000;
 const connectMs = 3000;
 const keepAliveMs = 30_000;
-/** frpc logs in as soon as it is connected; who has not by then only keeps a connection of ours and of frps. */
+/** frpc logs in as soon as it is connected; who has no session by then only keeps a connection of ours and of frps. */
 const defaultClaimTimeoutMs = 15_000;
 
 export type ControlListener = {
   readonly port: number;
   cut(connectionId: string): boolean;
   claim(connectionId: string, holder: string): void;
+  release(connectionId: string): void;
+  /** Everybody must be claimed again soon; who holds what is remembered until then. */
+  releaseAll(): void;
   claimedBy(holder: string): string | undefined;
   connectionOf(clientAddress: string): ControlConnection | undefined;
   connections(): number;
@@ -37,13 +40,13 @@ type Pair = ControlConnection & {
   readonly clientAddress: string;
   readonly client: TLSSocket;
   readonly frps: Socket;
-  /** Ends the pair unless it is claimed. */
-  readonly unclaimed: NodeJS.Timeout;
+  /** Ends the pair while it is nobody's. */
+  unclaimed: NodeJS.Timeout | undefined;
   holder: string | undefined;
 };
 
 export async function startControlListener(options: {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenOn;
   readonly certFile: string;
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
@@ -55,22 +58,36 @@ export async function startControlListener(options: {
   /** Open pairs by the name that is never given twice, and by the address under which frps knows them while they are open. */
   const pairs = new Map<string, Pair>();
   const byAddress = new Map<string, Pair>();
-  const byHolder = new Map<string, Pair>();
+  /** Open claimed pairs of each holder, the newest last: more than one while a client replaces a connection that is half-open. */
+  const byHolder = new Map<string, Pair[]>();
   const run = options.now().getTime().toString(36);
   let count = 0;
   const sockets = new Set<Socket>();
   const bytes = { in: 0, out: 0 };
 
+  const unclaim = (pair: Pair): void => {
+    if (pair.holder === undefined) return;
+    const others = (byHolder.get(pair.holder) ?? []).filter((each) => each !== pair);
+    if (others.length === 0) byHolder.delete(pair.holder);
+    else byHolder.set(pair.holder, others);
+  };
   const forget = (pair: Pair): void => {
     clearTimeout(pair.unclaimed);
     pairs.delete(pair.id);
     if (byAddress.get(pair.clientAddress) === pair) byAddress.delete(pair.clientAddress);
-    if (pair.holder !== undefined && byHolder.get(pair.holder) === pair) byHolder.delete(pair.holder);
+    unclaim(pair);
   };
   const end = (pair: Pair): void => {
     forget(pair);
     pair.client.destroy();
     pair.frps.destroy();
+  };
+  const awaitClaim = (pair: Pair): void => {
+    clearTimeout(pair.unclaimed);
+    pair.unclaimed = setTimeout(() => {
+      log.info({ source: pair.source }, "a control connection was ended: it has no session");
+      end(pair);
+    }, options.claimTimeoutMs ?? defaultClaimTimeoutMs).unref();
   };
   const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
     count += 1;
@@ -80,12 +97,10 @@ export async function startControlListener(options: {
       clientAddress: printEndpoint(frps.localAddress, frps.localPort),
       client,
       frps,
-      unclaimed: setTimeout(() => {
-        log.info({ source }, "a control connection was ended: no session was admitted on it in time");
-        end(pair);
-      }, options.claimTimeoutMs ?? defaultClaimTimeoutMs).unref(),
+      unclaimed: undefined,
       holder: undefined,
     };
+    awaitClaim(pair);
     pairs.set(pair.id, pair);
     byAddress.set(pair.clientAddress, pair);
     return pair;
@@ -165,7 +180,7 @@ export async function startControlListener(options: {
 
   let port: number;
   try {
-    port = await listen(server, options.listen, "control");
+    ({ port } = await listen(server, options.listen, "control"));
   } catch (error) {
     certificate[Symbol.dispose]();
     throw error;
@@ -184,11 +199,21 @@ export async function startControlListener(options: {
       const pair = pairs.get(connectionId);
       if (pair === undefined) return;
       clearTimeout(pair.unclaimed);
-      if (pair.holder !== undefined && byHolder.get(pair.holder) === pair) byHolder.delete(pair.holder);
+      unclaim(pair);
       pair.holder = holder;
-      byHolder.set(holder, pair);
+      byHolder.set(holder, [...(byHolder.get(holder) ?? []), pair]);
     },
-    claimedBy: (holder) => byHolder.get(holder)?.id,
+    release(connectionId) {
+      const pair = pairs.get(connectionId);
+      if (pair === undefined) return;
+      unclaim(pair);
+      pair.holder = undefined;
+      awaitClaim(pair);
+    },
+    releaseAll() {
+      for (const pair of pairs.values()) awaitClaim(pair);
+    },
+    claimedBy: (holder) => byHolder.get(holder)?.at(-1)?.id,
     connectionOf(clientAddress) {
       const pair = byAddress.get(clientAddress);
       return pair === undefined ? undefined : { id: pair.id, source: pair.source };

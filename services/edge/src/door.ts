@@ -3,8 +3,13 @@
  * then runtime: at most the file is newer, never older, than what a restarted edge needs. Taking away comes first, though:
  * a label that leaves or is blocked is gone from the runtime even when the disk is full or slow, and only the block's
  * acknowledgement waits for the disk. Logins go on with a full disk too, so `put` does not fail for it.
+ *
+ * An edge in another process may be away. Coming and going is then in the files only. A block is as good without an edge as
+ * with one, since nobody serves and the next edge reads the file; but it is not acknowledged when an edge may be there that
+ * has not heard of it.
  */
 import { type Door, Fault, type Label, type LiveEntry } from "@keyhole/core";
+import { createReachEdge } from "./edge-absence.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import type { Log } from "./log.ts";
 import { lastSeenLimit, mapNames, readMapFiles, renderMap } from "./map-files.ts";
@@ -21,6 +26,7 @@ export function createDoor(options: {
   readonly log?: Log;
 }): Door {
   const { mapsDir, runtime, now, log } = options;
+  const reach = createReachEdge(log);
   /** What the files say, or will say after the commit under way. An entry's identity tells whether a later call overtook it. */
   let live = new Map<Label, LiveEntry>();
   let lastSeen = new Map<Label, Date>();
@@ -80,13 +86,31 @@ export function createDoor(options: {
     );
   };
 
+  /** Tells the edge what must not be lost: an edge that is gone reads it from the files, one that is silent must hear it. */
+  const insist = async (call: () => Promise<void>): Promise<"told" | "gone"> => {
+    const reached = await reach(call);
+    if ("value" in reached) return "told";
+    if (!reached.isGone) throw reached.fault;
+    return "gone";
+  };
+  /**
+   * Tells the edge, at the latest after a moment, and waits for the files. An edge that was gone then may have been started
+   * since, and may have read them before they were written: it is told after all.
+   */
+  const insistBoth = async (committed: Promise<CommitResult>, what: string, call: () => Promise<void>): Promise<void> => {
+    const wasWritten = await settledWithin(committed, patienceMs);
+    const heard = await insist(call);
+    expectDurable(await committed, what);
+    if (heard === "gone" && !wasWritten) await insist(call);
+  };
+
   return {
     async put(entry) {
       const unreadable = await load();
       live.set(entry.label, entry);
       await commit([mapNames.live], unreadable);
       // Taken away again while the file was written: the later call has the last word.
-      if (live.get(entry.label) === entry) await runtime.put(entry);
+      if (live.get(entry.label) === entry) await reach(() => runtime.put(entry));
     },
     async delete(label, leave) {
       const unreadable = await load();
@@ -94,7 +118,7 @@ export function createDoor(options: {
       see(label, leave.lastSeen);
       const committed = commit([mapNames.live, mapNames.lastSeen], unreadable);
       await settledWithin(committed, patienceMs);
-      if (!live.has(label)) await runtime.delete(label, leave);
+      if (!live.has(label)) await reach(() => runtime.delete(label, leave));
       await committed;
     },
     async replaceAll(state) {
@@ -106,19 +130,20 @@ export function createDoor(options: {
       const former = blocked;
       blocked = new Map([...state.blocked].map((label) => [label, former.get(label) ?? since]));
       const committed = commit([mapNames.blocked, mapNames.live, mapNames.lastSeen], undefined);
-      await settledWithin(committed, patienceMs);
-      // As it is now: calls that came meanwhile are in it, and their own turn at the runtime comes after this one.
-      await runtime.replaceAll({ live: [...live.values()], lastSeen, blocked: new Set(blocked.keys()) });
-      expectDurable(await committed, "The list of blocked addresses");
+      // As it is by then: calls that came meanwhile are in it, and their own turn at the runtime comes after this one.
+      const push = () => runtime.replaceAll({ live: [...live.values()], lastSeen, blocked: new Set(blocked.keys()) });
+      await insistBoth(committed, "The list of blocked addresses", push);
     },
-    handOver: (label) => runtime.handOver(label),
+    async handOver(label) {
+      await reach(() => runtime.handOver(label));
+    },
     async block(label) {
       const unreadable = await load();
       blocked.set(label, now().toISOString());
       const committed = commit([mapNames.blocked], unreadable);
-      await settledWithin(committed, patienceMs);
-      if (blocked.has(label)) await runtime.block(label);
-      expectDurable(await committed, "The block");
+      await insistBoth(committed, "The block", async () => {
+        if (blocked.has(label)) await runtime.block(label);
+      });
     },
     async unblock(label) {
       const unreadable = await load();
@@ -128,22 +153,36 @@ export function createDoor(options: {
       // The file still says blocked; so do we.
       if (failed.has(mapNames.blocked) && former !== undefined && !blocked.has(label)) blocked.set(label, former);
       expectDurable(failed, "The unblocking");
-      if (!blocked.has(label)) await runtime.unblock(label);
+      if (!blocked.has(label)) await insist(() => runtime.unblock(label));
     },
-    cut: (connectionId) => runtime.cut(connectionId),
-    claim: (connectionId, holder) => runtime.claim(connectionId, holder),
-    claimedBy: (holder) => runtime.claimedBy(holder),
-    connectionOf: (clientAddress) => runtime.connectionOf(clientAddress),
+    async cut(connectionId) {
+      const reached = await reach(() => runtime.cut(connectionId));
+      return "value" in reached && reached.value;
+    },
+    async claim(connectionId, holder) {
+      await reach(() => runtime.claim(connectionId, holder));
+    },
+    async release(connectionId) {
+      await reach(() => runtime.release(connectionId));
+    },
+    async claimedBy(holder) {
+      const reached = await reach(() => runtime.claimedBy(holder));
+      return "value" in reached ? reached.value : undefined;
+    },
+    async connectionOf(clientAddress) {
+      const reached = await reach(() => runtime.connectionOf(clientAddress));
+      return "value" in reached ? reached.value : undefined;
+    },
   };
 }
 
-/** Waits for a promise, but not longer; says nothing about how it went. */
-function settledWithin(promise: Promise<unknown>, waitMs: number): Promise<void> {
+/** Waits for a promise, but not longer, and tells whether it is settled; says nothing about how it went. */
+function settledWithin(promise: Promise<unknown>, waitMs: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, waitMs);
+    const timer = setTimeout(resolve, waitMs, false);
     const done = (): void => {
       clearTimeout(timer);
-      resolve();
+      resolve(true);
     };
     promise.then(done, done);
   });

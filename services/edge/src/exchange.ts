@@ -44,13 +44,31 @@ export class Exchange implements Waiting {
     told?.();
   }
 
+  /** A GET, HEAD or OPTIONS without a body: sent a second time, it does no harm. */
+  get changesNothing(): boolean {
+    return !this.hasBody && (this.req.method === "GET" || this.req.method === "HEAD" || this.req.method === "OPTIONS");
+  }
+
   /**
-   * May be sent again although an app may have seen it: a GET, HEAD or OPTIONS without a body changes nothing, and a
-   * request whose body is still with us cannot have been acted upon (undici sends the head with the first byte of the
-   * body). A POST or DELETE without a body is whole once its head is sent, so it is not repeated.
+   * May be sent again although an app may have seen it: what changes nothing may, and a request whose body is still with
+   * us cannot have been acted upon (undici sends the head with the first byte of the body). A POST or DELETE without a body
+   * is whole once its head is sent, so it is not repeated.
    */
   get isRepeatable(): boolean {
-    if (this.hasBody) return !this.isBodyTaken;
-    return this.req.method === "GET" || this.req.method === "HEAD" || this.req.method === "OPTIONS";
+    return this.hasBody ? !this.isBodyTaken : this.changesNothing;
+  }
+
+  /** Resolves when the time is over, or at once when the visitor leaves. */
+  pause(ms: number): Promise<void> {
+    if (this.isGone) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.whenGone = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.whenGone = done;
+    });
   }
 }

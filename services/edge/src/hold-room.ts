@@ -1,14 +1,13 @@
 /**
- * The seats for requests that wait out a hand-over. Bounded overall, per label and per visitor's address, because a held
- * request is memory, and neither one label's visitors nor one visitor must take every seat: without a seat the visitor is
- * asked to come back in a second.
+ * The seats for requests that wait out a hand-over, or a restart of the token service. Bounded overall, per label and per
+ * visitor's address, because a held request is memory, and neither one label's visitors nor one visitor must take every seat:
+ * without a seat the visitor is asked to come back.
  */
-import type { Label } from "@keyhole/core";
 
 export type HoldRoom = {
   /** Takes a seat; false when there is none. */
-  take(label: Label, source: string): boolean;
-  leave(label: Label, source: string): void;
+  take(label: string, source: string): boolean;
+  leave(label: string, source: string): void;
   held(): number;
 };
 

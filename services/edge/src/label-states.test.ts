@@ -2,7 +2,7 @@
 import { type Label, parseLabel } from "@keyhole/core";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createHoldRoom } from "./hold-room.ts";
-import { createLabelStates, type LabelStates, transitionMs } from "./label-states.ts";
+import { createLabelStates, type LabelStates, returnMs, transitionMs } from "./label-states.ts";
 import { lastSeenLimit } from "./map-files.ts";
 
 const labelOf = (number: number): Label => {
@@ -61,13 +61,86 @@ describe("transitions", () => {
     expect(states.inTransition(label)).toBe(false);
   });
 
-  it("labels known from the files are settled; those that replaceAll brings are new", () => {
+  it("labels known from the files are settled when nobody is awaited; those that replaceAll brings are new", () => {
     const from = createLabelStates({ ...nothing, live: new Map([[label, since]]) });
     expect(from.inTransition(label)).toBe(false);
     const came = labelOf(2);
     from.replaceAll({ live: [label, came].map((each) => ({ label: each, since })), lastSeen: new Map(), blocked: new Set() });
     expect([from.inTransition(label), from.inTransition(came)]).toEqual([false, true]);
     from.close();
+  });
+});
+
+describe("a fresh edge", () => {
+  const at = new Date("2026-01-02T00:00:00Z");
+  const before = (ms: number) => new Date(at.getTime() - ms);
+  const ages = { now: 0, recent: 2999, long: 3001, "clock set back": -3001 };
+  const labels = Object.fromEntries(Object.keys(ages).map((name, index) => [name, labelOf(10 + index)])) as Record<
+    keyof typeof ages,
+    Label
+  >;
+  const files = {
+    live: new Map([[label, since]]),
+    lastSeen: new Map(Object.entries(ages).map(([name, ms]) => [labels[name as keyof typeof ages], before(ms)])),
+    blocked: new Map([[labelOf(3), "x"]]),
+  };
+  let fresh: LabelStates;
+  beforeEach(() => {
+    fresh = createLabelStates(files, { at, forMs: returnMs });
+  });
+  afterEach(() => fresh.close());
+
+  it("awaits all that were live or had just left, for 3 s, with one timer, and wakes who waits", async () => {
+    const all = [label, ...Object.values(labels)];
+    expect(all.map((each) => fresh.isAwaited(each))).toEqual([true, true, true, false, false]);
+    expect(fresh.inTransition(label)).toBe(true);
+    expect(vi.getTimerCount()).toBe(1);
+    const waits = fresh.nextChange(label, undefined, visitor());
+    vi.advanceTimersByTime(returnMs - 1);
+    expect(fresh.inTransition(label)).toBe(true);
+    vi.advanceTimersByTime(1);
+    expect(await waits).toBe(true);
+    expect(all.map((each) => fresh.inTransition(each))).toEqual([false, false, false, false, false]);
+  });
+
+  it("12: awaits nobody who is blocked, and no longer who is blocked or has ended", () => {
+    const blocked = createLabelStates({ ...files, blocked: new Map([[label, "x"]]) }, { at, forMs: returnMs });
+    expect(blocked.inTransition(label)).toBe(false);
+    blocked.close();
+    fresh.block(label);
+    fresh.delete(labels.now, { lastSeen: at, reason: "ended" });
+    expect([fresh.inTransition(label), fresh.inTransition(labels.now)]).toEqual([false, false]);
+  });
+
+  it("no longer awaits a label that answers: it is settled; one that is put changes hands for 1.5 s", async () => {
+    const waits = fresh.nextChange(label, undefined, visitor());
+    fresh.answered(label);
+    expect(await waits).toBe(true);
+    expect(fresh.inTransition(label)).toBe(false);
+    fresh.put({ label: labels.now, since: at });
+    expect([fresh.isAwaited(labels.now), fresh.inTransition(labels.now)]).toEqual([false, true]);
+    vi.advanceTimersByTime(transitionMs);
+    expect(fresh.inTransition(labels.now)).toBe(false);
+  });
+
+  it("goes on awaiting a label that is said to be offline, or is missing in a full push", () => {
+    fresh.delete(label, { lastSeen: at, reason: "offline" });
+    vi.advanceTimersByTime(transitionMs);
+    expect(fresh.inTransition(label)).toBe(true);
+    fresh.replaceAll({ live: [], lastSeen: new Map(), blocked: new Set([labels.now]) });
+    expect([fresh.isAwaited(label), fresh.isAwaited(labels.recent), fresh.isAwaited(labels.now)]).toEqual([true, true, false]);
+  });
+
+  it("takes from a full push who is back: whose time is another than in the file", () => {
+    fresh.replaceAll({ live: [{ label: labels.now, since: at }], lastSeen: new Map(), blocked: new Set() });
+    fresh.replaceAll({ live: [label, labels.now].map((each) => ({ label: each, since })), lastSeen: new Map(), blocked: new Set() });
+    expect([fresh.isAwaited(label), fresh.isAwaited(labels.now), fresh.inTransition(labels.now)]).toEqual([false, false, true]);
+    const again = createLabelStates(files, { at, forMs: returnMs });
+    again.replaceAll({ live: [{ label, since }], lastSeen: new Map(), blocked: new Set() });
+    expect(again.isAwaited(label)).toBe(true);
+    again.replaceAll({ live: [{ label, since: at }], lastSeen: new Map(), blocked: new Set() });
+    expect([again.isAwaited(label), again.inTransition(label)]).toEqual([false, true]);
+    again.close();
   });
 });
 

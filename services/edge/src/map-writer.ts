@@ -3,7 +3,7 @@
  * come while a write is under way share the next one (group commit). `blocked.map` is flushed to the disk before the
  * rename: a block is acknowledged only when it is durable (invariant 12).
  */
-import { mkdir, open, rename } from "node:fs/promises";
+import { chmod, mkdir, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
 export type MapFile = { readonly name: string; readonly isFlushed: boolean; readonly render: () => string };
@@ -56,10 +56,14 @@ export function createMapWriter(mapsDir: string, files: readonly MapFile[]): Map
 async function writeWhole(mapsDir: string, file: MapFile): Promise<void> {
   const path = join(mapsDir, file.name);
   const temporary = `${path}.new`;
-  await mkdir(mapsDir, { recursive: true, mode: 0o2770 });
-  const handle = await open(temporary, "w", 0o660);
+  // What we make is the group's too, whatever the umask (mkdir(2) drops the set-group-id bit); what others made stays theirs.
+  if ((await mkdir(mapsDir, { recursive: true })) !== undefined) await chmod(mapsDir, 0o2770);
+  // Made anew each time: one that was left by another user could be written, but not be given its mode.
+  await unlink(temporary).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  const handle = await open(temporary, "wx", 0o660);
   try {
-    // The umask must not keep the edge's group from reading.
     await handle.chmod(0o660);
     await handle.writeFile(file.render());
     if (file.isFlushed) await handle.sync();

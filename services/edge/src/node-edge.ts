@@ -7,8 +7,9 @@ import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
 import { createHoldRoom } from "./hold-room.ts";
-import { createLabelStates } from "./label-states.ts";
+import { createLabelStates, returnMs } from "./label-states.ts";
 import { createLabelTraffic } from "./label-traffic.ts";
+import type { ListenOn } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { readMapFiles } from "./map-files.ts";
 import { createUpstream } from "./upstream.ts";
@@ -16,11 +17,15 @@ import { startVisitorsListener } from "./visitors-listener.ts";
 
 /** Held requests: overall, for one label, and of one visitor's address. */
 const holdLimits = { overall: 1000, perLabel: 100, perSource: 100 } as const;
+/** Requests that wait for the token service to be there again. */
+const serviceHoldLimits = { overall: 200, perLabel: 200, perSource: 50 } as const;
 /** The token service answers within milliseconds and holds no streams; more connections are only more to exhaust. */
 const serviceConnections = 64;
+/** It is also how long a request waits in the queue of a held socket that no token service takes it from. */
+const serviceTimeoutMs = 15_000;
 /** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */
 const beyondAppTimeoutMs = 5000;
-const stopGraceMs = 1000;
+const defaultStopGraceMs = 5000;
 
 /** Where the Node edge listens, whom it serves, and what it needs of the world. */
 export type NodeEdgeOptions = {
@@ -33,18 +38,17 @@ export type NodeEdgeOptions = {
   /** The response header that frps puts on genuine answers. */
   readonly marker: string;
   readonly appTimeoutSeconds: number;
-  /** HTTPS when both files are set, plain HTTP otherwise. */
-  readonly visitors: { readonly host: string; readonly port: number; readonly certFile?: string; readonly keyFile?: string };
-  readonly control: {
-    readonly host: string;
-    readonly port: number;
-    readonly certFile: string;
-    readonly keyFile: string;
-  };
+  /** An address, or the descriptor of a listening socket that somebody else holds. HTTPS when both files are set, plain HTTP otherwise. */
+  readonly visitors: ListenOn & { readonly certFile?: string; readonly keyFile?: string };
+  readonly control: ListenOn & { readonly certFile: string; readonly keyFile: string };
   readonly frps: { readonly host: string; readonly bindPort: number; readonly vhostPort: number };
   readonly tokenService: { readonly host: string; readonly port: number };
   /** A control connection that nobody claims is ended after this. Default: 15,000. */
   readonly claimTimeoutMs?: number;
+  /** How long `stop` waits for requests, streams and WebSockets under way. Idle visitors have half a second. Default: 5,000. */
+  readonly stopGraceMs?: number;
+  /** How long after the start a label's client may take to come back; visitors are held meanwhile. Default: 3,000. 0: not at all. */
+  readonly returnMs?: number;
   readonly now: () => Date;
   readonly newRequestId: () => string;
   readonly log: Log;
@@ -70,6 +74,7 @@ export type NodeEdge = {
   readonly visitorsPort: number;
   readonly runtime: EdgeRuntime;
   stats(): EdgeStats;
+  /** Stops accepting, serves what is there to its end (`stopGraceMs`), and then ends the tunnels' connections. */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -78,9 +83,10 @@ export type NodeEdge = {
 export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge> {
   const { log, now } = options;
   const counters = createEdgeCounters();
-  const states = createLabelStates(await readMapFiles(options.mapsDir, log));
+  const states = createLabelStates(await readMapFiles(options.mapsDir, log), { at: now(), forMs: options.returnMs ?? returnMs });
   const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
+  const serviceRoom = createHoldRoom(serviceHoldLimits);
   const headersTimeoutMs = options.appTimeoutSeconds * 1000 + beyondAppTimeoutMs;
   const frps = createUpstream({
     host: options.frps.host,
@@ -92,7 +98,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const service = createUpstream({
     ...options.tokenService,
     marker: undefined,
-    headersTimeoutMs,
+    headersTimeoutMs: serviceTimeoutMs,
     maxConnections: serviceConnections,
     counters,
   });
@@ -111,6 +117,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     room,
     frps,
     service,
+    serviceRoom,
     counters,
     now,
     newRequestId: options.newRequestId,
@@ -141,6 +148,8 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     async replaceAll(state) {
       states.replaceAll(state);
+      // Sessions that ended while nobody told us have left their connections behind.
+      control.releaseAll();
       for (const label of state.blocked) traffic.endAll(label);
     },
     async handOver(label: Label) {
@@ -160,6 +169,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     async claim(connectionId, holder) {
       control.claim(connectionId, holder);
     },
+    async release(connectionId) {
+      control.release(connectionId);
+    },
     async claimedBy(holder) {
       return control.claimedBy(holder);
     },
@@ -172,16 +184,16 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
       control.close();
+      // Visitors first: what is under way still needs its tunnel, and what is held may yet be served.
+      await visitors.close(options.stopGraceMs ?? defaultStopGraceMs);
       states.close();
-      // Visitors first: what is under way still needs its tunnel.
-      await visitors.close(stopGraceMs);
       control[Symbol.dispose]();
       await Promise.all([frps.pool.destroy(), service.pool.destroy()]);
     })();
     return stopping;
   };
 
-  const { host } = options.visitors;
+  const { host } = visitors;
   return {
     visitorsUrl: `${visitors.isSecure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${visitors.port}`,
     controlPort: control.port,
@@ -190,7 +202,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     stats: () => ({
       openVisitorConnections: visitors.connections(),
       controlConnections: control.connections(),
-      held: room.held(),
+      held: room.held() + serviceRoom.held(),
       liveLabels: states.liveCount(),
       requestsTotal: { ...counters.requestsTotal },
       bytesInTotal: counters.bytesInTotal,

@@ -79,7 +79,7 @@ class Attempt implements Dispatcher.DispatchHandler {
   }
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number): void {
-    // 1xx is between two neighbours; what frps says in it carries the marker, and visitors need none of it.
+    // 1xx is between two neighbours; an app's own (103) comes without the marker, and visitors need none of it.
     if (status < 200 || this.#isSettled) return;
     const { isMarked, headers } = readAnswerHeaders((controller.rawHeaders ?? []) as readonly (Buffer | string)[], {
       marker: this.#upstream.marker,
@@ -170,7 +170,7 @@ class Attempt implements Dispatcher.DispatchHandler {
       return { kind: "unfit" };
     }
     if (code === "UND_ERR_HEADERS_TIMEOUT") return { kind: "timeout" };
-    return this.#controller === undefined ? { kind: "refused" } : { kind: "broken" };
+    return this.#controller === undefined ? { kind: "refused", isAbsent: code === "ECONNREFUSED" } : { kind: "broken" };
   }
 
   /** The visitor left: the app is told by a broken connection. */

@@ -67,10 +67,15 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       }
       if (isSpent) return answer(inTransition ? "HANDOVER_IN_PROGRESS" : "APP_UNREACHABLE");
 
+      // Its client is on its way back to a fresh edge: frps would say 404, and that would spend this request. Where there
+      // is no seat it takes its chance.
+      if (states.isAwaited(label) && !exchange.changesNothing && (await hold(undefined))) continue;
+
       const passage = traffic.enter(label);
       const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
         deps.frps.counters.requestsTotal.proxied += 1;
+        if (!exchange.isGone) states.answered(label);
         return;
       }
       passage.leave();

@@ -17,15 +17,13 @@ export type Turns = {
   of(socket: Duplex): readonly Exchange[];
   /** Runs `work` when every former exchange of the connection is over, and never when the connection is gone by then. */
   lineUp(exchange: Exchange, work: () => void): void;
-  inFlight(): number;
-  /** Resolves when nothing is in flight, at most after `graceMs`. */
-  quiet(graceMs: number): Promise<void>;
+  /** Every exchange that is not over, of all connections. */
+  underWay(): readonly Exchange[];
 };
 
 export function createTurns(): Turns {
   const lines = new WeakMap<Duplex, Map<Exchange, Turn>>();
-  let inFlight = 0;
-  let whenQuiet: (() => void) | undefined;
+  const all = new Set<Exchange>();
 
   const lineOf = (socket: Duplex): Map<Exchange, Turn> => {
     const known = lines.get(socket);
@@ -47,7 +45,7 @@ export function createTurns(): Turns {
 
   return {
     of: (socket) => [...(lines.get(socket)?.keys() ?? [])],
-    inFlight: () => inFlight,
+    underWay: () => [...all],
     lineUp(exchange, work) {
       const { req, res } = exchange;
       const { socket } = req;
@@ -56,9 +54,8 @@ export function createTurns(): Turns {
       const line = lineOf(socket);
       const over = (): void => {
         if (!line.delete(exchange)) return;
-        inFlight -= 1;
+        all.delete(exchange);
         if (!res.writableFinished) exchange.leave();
-        if (inFlight === 0) whenQuiet?.();
         // Ended by an answer with `Connection: close`: nobody would read what comes after it.
         if (socket.destroyed || socket.writableEnded) return;
         for (const next of line.values()) {
@@ -68,7 +65,7 @@ export function createTurns(): Turns {
       };
       const turn: Turn = { over, work };
       line.set(exchange, turn);
-      inFlight += 1;
+      all.add(exchange);
       res.once("finish", over);
       res.once("close", over);
       // A write that crosses its visitor's leaving is reported here, and must not end the process.
@@ -76,16 +73,6 @@ export function createTurns(): Turns {
       if (line.size > 1 + maxWaiting) socket.destroy();
       // The parser may refuse the framing of a body right after it announced the request; then that is the answer.
       else if (line.size === 1) begin(turn, exchange.hasBody);
-    },
-    quiet(graceMs) {
-      if (inFlight === 0) return Promise.resolve();
-      return new Promise((resolve) => {
-        const timer = setTimeout(resolve, graceMs);
-        whenQuiet = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
     },
   };
 }

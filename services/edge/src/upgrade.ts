@@ -64,11 +64,13 @@ export function proxyUpgrade(
       settle({ kind: "answered" });
     };
 
-    sent.on("error", () => {
+    const failed = (error?: NodeJS.ErrnoException): void =>
+      settle(isConnected ? { kind: "broken" } : { kind: "refused", isAbsent: error?.code === "ECONNREFUSED" });
+    sent.on("error", (error) => {
       if (hasTimedOut) settle({ kind: "timeout" });
-      else settle(isConnected ? { kind: "broken" } : { kind: "refused" });
+      else failed(error);
     });
-    sent.on("close", () => settle(isConnected ? { kind: "broken" } : { kind: "refused" }));
+    sent.on("close", () => failed());
     sent.on("response", (answer) => {
       const { isMarked, headers: kept } = readAnswerHeaders(answer.rawHeaders, { marker: upstream.marker, requestId: exchange.requestId });
       if (upstream.marker !== undefined && !isMarked) {

@@ -10,8 +10,8 @@ export type Outcome =
   | { readonly kind: "answered" }
   /** frps spoke, not the app. */
   | { readonly kind: "unmarked"; readonly status: number }
-  /** No connection came up: nothing was delivered. */
-  | { readonly kind: "refused" }
+  /** No connection came up: nothing was delivered. `isAbsent`: because nobody listens there. */
+  | { readonly kind: "refused"; readonly isAbsent: boolean }
   /** The connection died before an answer; the request may have been delivered. */
   | { readonly kind: "broken" }
   /** No answer in the time that apps have. */

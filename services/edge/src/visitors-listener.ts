@@ -11,13 +11,15 @@ import type { RefusalCode } from "@keyhole/core";
 import { plainAddress } from "./addresses.ts";
 import { sendAnswer, writeRawAnswer } from "./answers.ts";
 import { openCertificate } from "./certificate.ts";
+import { drainVisitors } from "./drain-visitors.ts";
 import { classOf, type EdgeCounters } from "./edge-stats.ts";
 import { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic } from "./label-traffic.ts";
-import { listen } from "./listen.ts";
+import { type ListenOn, listen } from "./listen.ts";
 import type { Log } from "./log.ts";
+import { codeOfParseError } from "./parse-errors.ts";
 import { proxyRequest } from "./proxy-request.ts";
 import { isWebSocketRequest, type RequestForm, readRequestForm } from "./request-form.ts";
 import { renderRequestHeaders } from "./request-headers.ts";
@@ -28,15 +30,16 @@ import { proxyUpgrade, type VisitorSide } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
 
 export type VisitorsListener = {
+  readonly host: string;
   readonly port: number;
   readonly isSecure: boolean;
   connections(): number;
-  /** Stops accepting, closes idle connections, and waits for requests under way, at most `graceMs`. */
+  /** Stops accepting, and resolves when every visitor has its answer and is gone: at most after `graceMs`. */
   close(graceMs: number): Promise<void>;
 };
 
 export type VisitorsDeps = {
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: ListenOn;
   readonly certificate: { readonly certFile: string; readonly keyFile: string } | undefined;
   readonly names: { readonly domain: string; readonly controlHost?: string };
   readonly scheme: "http" | "https";
@@ -45,6 +48,7 @@ export type VisitorsDeps = {
   readonly room: HoldRoom;
   readonly frps: Upstream;
   readonly service: Upstream;
+  readonly serviceRoom: HoldRoom;
   readonly counters: EdgeCounters;
   readonly now: () => Date;
   readonly newRequestId: () => string;
@@ -70,6 +74,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   const { log, counters } = deps;
   const sockets = new Set<Socket>();
   const turns = createTurns();
+  let isDraining = false;
 
   /** Nothing that a visitor sends may end the process: what is thrown costs its own connection. */
   const safely = (socket: Duplex, work: () => void): void => {
@@ -82,6 +87,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   };
   const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
     const source = plainAddress(req.socket.remoteAddress);
+    if (isDraining) res.shouldKeepAlive = false;
     return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
   };
   const lineUp = (exchange: Exchange, work: () => void): void => turns.lineUp(exchange, () => safely(exchange.req.socket, work));
@@ -110,7 +116,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     });
     const served =
       form.kind === "service"
-        ? serveService(exchange, headers, deps.service)
+        ? serveService(exchange, headers, deps)
         : serveTunnel(
             exchange,
             form.label,
@@ -216,33 +222,22 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     }),
   );
 
-  let port: number;
+  let bound: { readonly host: string; readonly port: number };
   try {
-    port = await listen(server, deps.listen, "visitors'");
+    bound = await listen(server, deps.listen, "visitors'");
   } catch (error) {
     certificate?.[Symbol.dispose]();
     throw error;
   }
   server.on("error", (error: Error) => log.error({ reason: error.message }, "the visitors' listener reported an error"));
   return {
-    port,
+    ...bound,
     isSecure: certificate !== undefined,
     connections: () => sockets.size,
     async close(graceMs) {
+      isDraining = true;
       certificate?.[Symbol.dispose]();
-      server.close();
-      server.closeIdleConnections();
-      await turns.quiet(graceMs);
-      server.closeAllConnections();
-      for (const socket of sockets) socket.destroy();
+      await drainVisitors(server, sockets, turns, graceMs);
     },
   };
-}
-
-function codeOfParseError(error: { readonly code?: string; readonly rawPacket?: Buffer }): RefusalCode | undefined {
-  if (error.code === "ERR_HTTP_REQUEST_TIMEOUT") return "REQUEST_TIMEOUT";
-  if (error.code === "HPE_HEADER_OVERFLOW") return "HEADERS_TOO_LARGE";
-  // TRACK is no method to Node's parser, and a method that is not allowed to us.
-  if (error.code === "HPE_INVALID_METHOD" && error.rawPacket?.subarray(0, 6).toString("latin1") === "TRACK ") return "METHOD_NOT_ALLOWED";
-  return error.code?.startsWith("HPE_") === true ? "REQUEST_MALFORMED" : undefined;
 }

@@ -4,6 +4,8 @@
  * it is recognised before any queue, limit or look-up, and never waits.
  */
 
+import type { DrawRandom } from "./random-pool.ts";
+
 /** Sends one Login with this run_id to frps; resolves when frps has answered without error. */
 export type SendKick = (kick: {
   readonly runId: string;
@@ -22,11 +24,11 @@ export type Kicks = {
 const metaName = "keyhole_kick";
 
 /** Makes the kicks of one plugin. */
-export function createKicks(deps: { readonly send: SendKick; readonly randomBytes: (length: number) => Uint8Array }): Kicks {
+export function createKicks(deps: { readonly send: SendKick; readonly drawRandom: DrawRandom }): Kicks {
   const nonces = new Set<string>();
   return {
     async kick(runId, timeoutMs) {
-      const nonce = Buffer.from(deps.randomBytes(24)).toString("base64url");
+      const nonce = deps.drawRandom(24).toString("base64url");
       nonces.add(nonce);
       try {
         await deps.send({ runId, metas: { [metaName]: nonce }, timeoutMs });
@@ -34,6 +36,6 @@ export function createKicks(deps: { readonly send: SendKick; readonly randomByte
         nonces.delete(nonce);
       }
     },
-    take: (metas) => nonces.delete(metas[metaName] ?? ""),
+    take: (metas) => nonces.size > 0 && nonces.delete(metas[metaName] ?? ""),
   };
 }

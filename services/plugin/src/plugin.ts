@@ -4,17 +4,25 @@
  */
 import type { Door, ReadKeyRing, ReadTunnelStatus, SessionStore, TokenReader } from "@keyhole/core";
 import type { HookRequest } from "@keyhole/frp";
+import { createAdoption } from "./adoption.ts";
+import type { ReadFrps } from "./frps-view.ts";
+import { createHandOver } from "./hand-over.ts";
 import { startHookServer } from "./hook-server.ts";
 import { createMaskCounter } from "./host-mask.ts";
 import { createKicks, type SendKick } from "./kicks.ts";
+import { createKnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
 import { answerCloseProxy } from "./operations/close-proxy.ts";
 import { answerLogin } from "./operations/login.ts";
 import { answerNewProxy, kickAfterAnswer } from "./operations/new-proxy.ts";
+import { createRandomPool } from "./random-pool.ts";
 import { createSessionAuthority } from "./session-authority.ts";
+import { createSessionConnections } from "./session-connections.ts";
+import { createSessionRecords } from "./session-records.ts";
 import { createSessionRegistry } from "./session-registry.ts";
 import { createTunnelStatus } from "./tunnel-status.ts";
-import { createUpkeep, type ReadFrps, startUpkeep } from "./upkeep.ts";
+import { createUpkeep } from "./upkeep.ts";
+import { startUpkeep } from "./upkeep-timers.ts";
 
 /** What the plugin needs. */
 export type PluginDeps = {
@@ -24,7 +32,8 @@ export type PluginDeps = {
   readonly scheme: "http" | "https";
   /** The response header that only answers of a proxied app carry; lower case. */
   readonly marker: string;
-  readonly hook: { readonly host: string; readonly port: number; readonly user: string; readonly password: string };
+  /** `fd`: a listening socket that somebody else holds, in place of host and port. */
+  readonly hook: { readonly host: string; readonly port: number; readonly fd?: number; readonly user: string; readonly password: string };
   readonly tokens: TokenReader;
   readonly sessions: SessionStore;
   readonly door: Door;
@@ -39,8 +48,16 @@ export type PluginDeps = {
   readonly log: Log;
 };
 
-/** Figures for metrics: no label, no address. */
-export type PluginStats = { readonly sessions: number; readonly connected: number; readonly hookCalls: ReadonlyMap<string, number> };
+/** Figures for metrics and for `keyhole status`: no label, no address. */
+export type PluginStats = {
+  readonly sessions: number;
+  readonly connected: number;
+  readonly hookCalls: ReadonlyMap<string, number>;
+  /** When frps's dashboard was last read. */
+  readonly reconciledAt: Date | undefined;
+  /** What frps served when this process began is known; until then nobody is let in. */
+  readonly isAdopted: boolean;
+};
 
 /** A running plugin. */
 export type Plugin = AsyncDisposable & {
@@ -48,32 +65,43 @@ export type Plugin = AsyncDisposable & {
   readonly readStatus: ReadTunnelStatus;
   /** Compares with the dashboard now. Resolves to false when it could not be read. */
   reconcile(): Promise<boolean>;
+  /** Tells the edge everything that is known: for an edge that has just started. Nothing before the first adoption, which tells it anyhow. */
+  pushAll(): Promise<void>;
   stats(): PluginStats;
 };
 
-/** Starts answering the hook. The first look at the dashboard is the caller's to ask for (`reconcile`), once frps runs. */
+/**
+ * Starts answering the hook, and looks at frps's dashboard at once: who is served already is adopted before anybody else is
+ * let in. Throws when `sessions` cannot be read.
+ */
 export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const { now, log, door, sessions } = deps;
   const registry = createSessionRegistry();
-  const kicks = createKicks({ send: deps.sendKick, randomBytes: deps.randomBytes });
+  const drawRandom = createRandomPool(deps.randomBytes);
+  const kicks = createKicks({ send: deps.sendKick, drawRandom });
   const blocked = await sessions.blockedLabels();
-  const authority = createSessionAuthority({ ...deps, registry, kicks, blocked });
-  const upkeep = createUpkeep({ ...deps, registry, authority, kicks, blocked });
+  const known = createKnownGenerations(sessions, await sessions.highestGenerationOfAll());
+  const records = createSessionRecords(deps);
+  const connections = createSessionConnections({ door, log });
+  const handOver = createHandOver({ registry, door, kicks, connections, records, log });
+  const authority = createSessionAuthority({ ...deps, registry, handOver, connections, records, known, blocked, drawRandom });
+  const kick = (runId: string, why: string): void => {
+    log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
+    void kicks.kick(runId, 5000).catch((cause: unknown) => log.warn({ cause: String(cause) }, "a kick failed"));
+  };
+  const adoption = createAdoption({ registry, authority, kick });
+  const upkeep = createUpkeep({ ...deps, registry, authority, adoption, connections, kick, blocked });
   const nextMask = createMaskCounter(now().getTime());
   const hookCalls = new Map<string, number>();
+  const login = { adoption, authority, kicks, tokenKeys: deps.tokenKeys, connectionOf: door.connectionOf, log };
+  const newProxy = { ...deps, adoption, registry, authority, kicks, nextMask };
 
   const answer = (request: HookRequest, requestId: string) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId, {
-          authority,
-          kicks,
-          tokenKeys: deps.tokenKeys,
-          connectionOf: door.connectionOf,
-          log,
-        });
+        return answerLogin(request.content, requestId, login);
       case "NewProxy":
-        return answerNewProxy(request.content, requestId, { ...deps, registry, authority, kicks, nextMask });
+        return answerNewProxy(request.content, requestId, newProxy);
       case "CloseProxy":
         return Promise.resolve(answerCloseProxy(request.content, { registry, authority }));
     }
@@ -97,10 +125,13 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     hookPort: server.port,
     readStatus: createTunnelStatus({ registry, sessions, reconciledAt: () => upkeep.reconciledAt, now }),
     reconcile: () => upkeep.reconcile(),
+    pushAll: () => upkeep.pushAll(),
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
       hookCalls,
+      reconciledAt: upkeep.reconciledAt,
+      isAdopted: adoption.isDone,
     }),
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]();

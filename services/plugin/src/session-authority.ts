@@ -17,6 +17,7 @@ import {
   readTicket,
   refuse,
   type SessionEnd,
+  type SessionRecord,
   type SessionStore,
   type TokenReader,
   type TokenRecord,
@@ -24,16 +25,33 @@ import {
 } from "@keyhole/core";
 import { adoptedId } from "./adopted-id.ts";
 import type { Credential } from "./credential.ts";
-import type { Kicks } from "./kicks.ts";
+import type { HandOver } from "./hand-over.ts";
+import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
-import { createSessionRecords } from "./session-records.ts";
+import type { DrawRandom } from "./random-pool.ts";
+import type { SessionConnections } from "./session-connections.ts";
+import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
 /** A login whose credential is genuine. */
-type LoginAttempt = { readonly credential: Credential; readonly runId: string; readonly connectionId: string | undefined };
+type LoginAttempt = {
+  readonly credential: Credential;
+  readonly runId: string;
+  /** The client's connection at the edge: the question is under way. */
+  readonly connectionId: Promise<string | undefined>;
+};
 
 /** Who asks for a session: the id it will have, and what the client sent as run_id. */
-type Client = { readonly id: string; readonly runId: string; readonly connectionId: string | undefined };
+type Client = {
+  readonly id: string;
+  readonly runId: string;
+  readonly connectionId: Promise<string | undefined> | undefined;
+  /** The proxies of a client that frps served before this process began. */
+  readonly proxyNames?: readonly string[];
+};
+
+/** A client that the process before this one had admitted, or may have. */
+type FormerClient = { readonly label: Label; readonly ticket: string };
 
 /** What the authority needs of the world. */
 export type SessionAuthorityDeps = {
@@ -41,14 +59,17 @@ export type SessionAuthorityDeps = {
   readonly tokens: TokenReader;
   readonly sessions: SessionStore;
   readonly door: Door;
-  readonly kicks: Kicks;
+  readonly handOver: HandOver;
+  readonly connections: SessionConnections;
+  readonly records: SessionRecords;
+  readonly known: KnownGenerations;
   readonly ticketKeys: ReadKeyRing;
   /** Life of a token that has no record. */
   readonly ttlSeconds: number;
   /** Labels that are blocked; the plugin is their only writer, so memory is the truth. */
   readonly blocked: ReadonlySet<Label>;
   readonly now: () => Date;
-  readonly randomBytes: (length: number) => Uint8Array;
+  readonly drawRandom: DrawRandom;
   readonly log: Log;
 };
 
@@ -57,7 +78,9 @@ export type SessionAuthority = {
   /** Judges a login; when it is granted, whoever was displaced is gone, and the session lives. */
   admit(login: LoginAttempt): Promise<Verdict<Session>>;
   /** A session that this process never admitted (it was restarted meanwhile) is judged by its ticket. */
-  resume(client: { readonly id: string; readonly label: Label; readonly ticket: string }): Promise<Verdict<Session>>;
+  resume(client: FormerClient & { readonly id: string }): Promise<Verdict<Session>>;
+  /** A session that frps serves, by its dashboard, and that this process never admitted. The edge is not told. */
+  adopt(client: FormerClient & { readonly proxyNames: readonly string[] }): Promise<Verdict<Session>>;
   /** The session's proxy is about to be registered: the edge is told. Refused when the session is not the holder. */
   openTunnel(session: Session, proxyName: string): Promise<Refusal | undefined>;
   /** A proxy was closed; the session ends with its last one. */
@@ -70,37 +93,24 @@ export type SessionAuthority = {
   enforceDeadline(session: Session): Promise<void>;
 };
 
-/** How long a hand-over may take inside a Login, in ms; the rest of it goes on in the background. */
-const handOverBudgetMs = 700;
-/** How long the edge holds requests for a newcomer, in ms; a label that nobody serves by then is offline. */
-const handOverHoldMs = 1500;
 /** How many proxies one session may have: one serves, the others are a client's reload under way. */
 const maxProxies = 4;
-const maxKnown = 100_000;
 
 /** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
 export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
-  const { registry, tokens, sessions, door, kicks, log, now } = deps;
-  const records = createSessionRecords(deps);
-  /** Labels whose holder was displaced and whose newcomer has not connected yet. */
-  const handingOver = new Set<Label>();
+  const { registry, tokens, sessions, door, handOver, connections, records, known, log, now } = deps;
   /** Ids of evicted sessions: a NewProxy of theirs that is under way must not be judged by the ticket. */
   const evicted = new Set<string>();
-  /** Connections of sessions that ended: a client that closes its proxy and opens another is still on the same one. */
-  const formerConnections = new Map<string, string>();
-  /** The newest generation of recently used labels: rows are written behind the answer, so the store may not have it yet. */
-  const known = new Map<Label, number>();
 
   /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
   async function install(credential: Credential & { readonly endsAt?: Date }, client: Client): Promise<Verdict<Session>> {
     const { label, kind } = credential;
     const ticket = readTicket(label, client.runId, deps.ticketKeys());
-    const [recorded, newest, notBefore, former, highest] = await Promise.all([
-      tokens.findToken(label, kind, credential.issuedAt),
-      tokens.newestToken(label, kind),
-      tokens.notBefore(label),
+    const [{ recorded, newest, notBefore }, former, highest, connectionId] = await Promise.all([
+      tokens.readCredential(label, kind, credential.issuedAt),
       ticket === undefined ? undefined : sessions.findSession(label, ticket.generation),
-      sessions.highestGeneration(label),
+      known.highest(label, now().getTime()),
+      client.connectionId,
     ]);
     const others = registry.living(label);
     for (const other of others) raise(other, newest);
@@ -114,84 +124,58 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       ticket,
       recordedIssuedAt: former?.issuedAt,
       living: others,
-      highestGeneration: Math.max(highest, known.get(label) ?? 0, ticket?.generation ?? 0, ...others.map((other) => other.generation)),
+      highestGeneration: Math.max(highest, known.noted(label), ticket?.generation ?? 0, ...others.map(({ generation }) => generation)),
     });
     if (!verdict.granted) return verdict;
-    const session = createSession(credential, client, verdict.value);
+    const session = createSession(credential, client, verdict.value, connectionId, former);
     for (const other of others) end(other, other.generation === session.generation ? "closed" : "displaced");
     registry.add(session);
 
-    if (others.length > 0 && !(await displace(session, others))) {
+    if (others.length > 0 && !(await handOver.displace(session, others))) {
       if (registry.remove(session)) records.remember(session, "displaced");
       return refuse("HANDOVER_PENDING");
     }
     if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
-    claim(session);
+    connections.claim(session);
     records.remember(session, undefined);
     return grant(session);
   }
 
-  function createSession(credential: Credential, client: Client, admission: Admission): Session {
+  /** `former` is what the process before this one recorded of the same generation. */
+  function createSession(
+    credential: Credential,
+    client: Client,
+    admission: Admission,
+    connectionId: string | undefined,
+    former: SessionRecord | undefined,
+  ): Session {
     const { generation, issuedAt, endsAt, isResumed } = admission;
     const { label, kind } = credential;
-    keep(known, label, generation);
+    const { proxyNames = [] } = client;
+    known.note(label, generation);
+    const at = now();
+    const adopted = proxyNames.length > 0 ? former : undefined;
     return {
       id: client.id,
       label,
       generation,
       kind,
-      ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.randomBytes(16)),
-      connectionId: client.connectionId,
-      admittedAt: now(),
+      ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.drawRandom(16)),
+      connectionId,
+      // What was bought since then, unseen by anybody, raises it: it lived.
+      admittedAt: adopted?.admittedAt ?? at,
       issuedAt,
       endsAt,
-      proxies: new Map(),
-      connectedAt: undefined,
+      proxies: new Map(proxyNames.map((name) => [name, at])),
+      connectedAt: proxyNames.length > 0 ? (adopted?.connectedAt ?? at) : undefined,
       seenAt: undefined,
     };
   }
 
-  async function displace(session: Session, others: readonly Session[]): Promise<boolean> {
-    handingOver.add(session.label);
-    await door.handOver(session.label);
-    const work = Promise.all(
-      others.map(async (other) => {
-        await cut(other);
-        // The same ticket is the newcomer's own: frps closes that session itself, and a kick would close the newcomer.
-        if (other.ticket !== session.ticket) await kicks.kick(other.ticket, handOverBudgetMs);
-      }),
-    );
-    setTimeout(() => settle(session.label), handOverHoldMs).unref();
-    try {
-      await work;
-      return true;
-    } catch (cause) {
-      log.warn({ label: session.label, cause: String(cause) }, "a displaced client could not be closed in time");
-      return false;
-    }
-  }
-
-  /** After the hold: a label that was to be handed over, and that nobody has taken up, is offline. */
-  function settle(label: Label): void {
-    if (registry.living(label).some((session) => session.connectedAt !== undefined)) handingOver.delete(label);
-    if (handingOver.delete(label)) records.leave(label, "offline");
-  }
-
-  /** Not waited for: the edge gives an unclaimed connection 15 s. */
-  function claim(session: Session): void {
-    if (session.connectionId === undefined) return;
-    door
-      .claim(session.connectionId, adoptedId(session.ticket))
-      .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "a connection could not be claimed at the edge"));
-  }
-
-  async function cut(session: Session): Promise<void> {
-    if (session.connectionId !== undefined) await door.cut(session.connectionId);
-  }
-
   function end(session: Session, how: SessionEnd): boolean {
     if (!registry.remove(session)) return false;
-    if (session.connectionId !== undefined) keep(formerConnections, session.id, session.connectionId);
+    // Any other end cuts it.
+    if (how === "closed" || how === "lost") connections.release(session);
     records.remember(session, how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
@@ -215,21 +199,25 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   function leaveIfNobody({ label, connectedAt }: Session, reason: LeaveReason): void {
     if (registry.living(label).length > 0) return;
     // A session that never connected was never served: the edge does not know of it, and nobody saw the label.
-    if (handingOver.delete(label) || connectedAt !== undefined) records.leave(label, reason);
+    if (handOver.conclude(label) || connectedAt !== undefined) records.leave(label, reason);
+  }
+
+  /** By its ticket alone. */
+  async function judgeFormer({ label, ticket: runId }: FormerClient, client: Omit<Client, "runId">): Promise<Verdict<Session>> {
+    const ticket = readTicket(label, runId, deps.ticketKeys());
+    if (ticket === undefined || evicted.has(client.id) || evicted.has(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
+    const { kind, issuedAt, endsAt } = ticket;
+    return await install({ label, kind, issuedAt, endsAt }, { ...client, runId });
   }
 
   return {
-    async admit({ credential, runId, connectionId }) {
-      return await install(credential, { id: Buffer.from(deps.randomBytes(16)).toString("base64url"), runId, connectionId });
-    },
+    admit: ({ credential, runId, connectionId }) =>
+      install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connectionId }),
 
-    async resume({ id, label, ticket: runId }) {
-      const ticket = readTicket(label, runId, deps.ticketKeys());
-      if (ticket === undefined || evicted.has(id)) return refuse("SESSION_UNKNOWN");
-      const { kind, issuedAt, endsAt } = ticket;
-      const connectionId = formerConnections.get(id) ?? (await door.claimedBy(adoptedId(runId)));
-      return await install({ label, kind, issuedAt, endsAt }, { id, runId, connectionId });
-    },
+    resume: (client) => judgeFormer(client, { id: client.id, connectionId: connections.find(client) }),
+
+    // Its connection is found when everything is pushed to the edge, or when it must be cut.
+    adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connectionId: undefined, proxyNames: client.proxyNames }),
 
     async openTunnel(session, proxyName) {
       if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;
@@ -261,10 +249,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       setTimeout(() => evicted.delete(session.id), 600_000).unref();
       if (!end(session, how)) return;
       leaveIfNobody(session, "ended");
-      await cut(session);
-      await kicks
-        .kick(session.ticket, 5000)
-        .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+      await handOver.disconnect(session);
     },
 
     async enforceDeadline(session) {
@@ -273,17 +258,6 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       if (now() >= session.endsAt) await this.evict(session, "expired");
     },
   };
-}
-
-/** Sets an entry as the newest, and drops the oldest where there are too many. */
-function keep<K, V>(map: Map<K, V>, key: K, value: V): void {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= maxKnown) return;
-  for (const oldest of map.keys()) {
-    map.delete(oldest);
-    return;
-  }
 }
 
 const latest = (first: Date, second: Date): Date => (second > first ? second : first);

@@ -12,8 +12,8 @@ export type Session = {
   readonly generation: number;
   readonly kind: CredentialKind;
   readonly ticket: string;
-  /** The client's connection to the edge; undefined when the edge does not know it (adopted after a restart). */
-  readonly connectionId: string | undefined;
+  /** The client's connection to the edge; undefined when only the edge knows it (adopted after a restart), or not even the edge. */
+  connectionId: string | undefined;
   readonly admittedAt: Date;
   /** Raised by a renewal. */
   issuedAt: Date;

@@ -17,8 +17,10 @@ export function createTunnelStatus(deps: {
 }): ReadTunnelStatus {
   return async (label) => {
     const now = deps.now();
-    const reconciledAt = deps.reconciledAt() ?? now;
-    const stale = now.getTime() - reconciledAt.getTime() > staleAfterMs;
+    const lookedAt = deps.reconciledAt();
+    const reconciledAt = lookedAt ?? now;
+    // Before the first look we know nothing of what the process before this one knew.
+    const stale = lookedAt === undefined || now.getTime() - lookedAt.getTime() > staleAfterMs;
     // What frps told us since counts too: a Login or a CloseProxy is as good as the dashboard.
     const asOf = (event: Date | null): Date => (event !== null && event > reconciledAt ? event : reconciledAt);
     const session = deps.registry.living(label).find((candidate) => candidate.connectedAt !== undefined);

@@ -2,45 +2,37 @@
  * What nobody reports: frps says nothing when it dies, a CloseProxy may be late or lost, and a client may log in and then
  * never register. Every two seconds the sessions are compared with the dashboard; every second deadlines are enforced.
  */
-import { type Door, type Label, parseLabel, type SessionReader } from "@keyhole/core";
-import { adoptedId } from "./adopted-id.ts";
-import type { Kicks } from "./kicks.ts";
+import type { Door, Label, SessionStore } from "@keyhole/core";
+import type { Adoption } from "./adoption.ts";
+import type { FrpsView, ReadFrps } from "./frps-view.ts";
 import type { Log } from "./log.ts";
 import type { SessionAuthority } from "./session-authority.ts";
+import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRegistry } from "./session-registry.ts";
-
-/** What frps says is there, at one moment. `hosts` are as registered, in any letter case. */
-export type FrpsView = {
-  readonly clients: readonly {
-    readonly runId: string;
-    readonly user: string;
-    readonly isOnline: boolean;
-  }[];
-  /** `clientId` is the run id of the session that registered it. */
-  readonly proxies: readonly { readonly name: string; readonly clientId: string; readonly isOnline: boolean }[];
-};
-
-/** Reads the dashboard; `gone` when nothing listens there, so that every session is over; throws when it is unclear. */
-export type ReadFrps = () => Promise<FrpsView | "gone">;
+import { endUnended } from "./unended-sessions.ts";
 
 /** What the upkeep needs. */
 export type UpkeepDeps = {
   readonly registry: SessionRegistry;
   readonly authority: SessionAuthority;
+  readonly adoption: Adoption;
   readonly readFrps: ReadFrps;
-  readonly sessions: SessionReader;
+  readonly sessions: SessionStore;
   readonly blocked: ReadonlySet<Label>;
   readonly door: Door;
-  readonly kicks: Kicks;
+  readonly connections: SessionConnections;
+  readonly kick: (runId: string, why: string) => void;
   readonly now: () => Date;
   readonly log: Log;
 };
 
 /** One pass each; the timers are `startUpkeep`'s. */
 export type Upkeep = {
-  /** Compares sessions with the dashboard once. Resolves to false when the dashboard could not be read. */
+  /** Compares sessions with the dashboard once, after a pass that is under way. Resolves to false when the dashboard could not be read. */
   reconcile(): Promise<boolean>;
   enforceDeadlines(): Promise<void>;
+  /** Tells the edge everything; nothing before the first adoption, when we know less than the edge. */
+  pushAll(): Promise<void>;
   /** When the dashboard was last read. */
   readonly reconciledAt: Date | undefined;
 };
@@ -49,37 +41,46 @@ export type Upkeep = {
 const proxyDeadlineMs = 10_000;
 /** How long frps may take to act on an answer of ours before the dashboard is believed, in ms. */
 const settleMs = 1000;
+/** How often it is recorded that the sessions are what their rows say, in ms. */
+const watchMs = 10_000;
 const lastSeenLimit = 100_000;
+/** So many questions to the edge at a time. */
+const reclaimedAtOnce = 64;
 
 /** Makes the upkeep. */
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
-  const { registry, authority, door, kicks, now, log } = deps;
+  const { registry, authority, adoption, door, connections, sessions, kick, now, log } = deps;
   let reconciledAt: Date | undefined;
+  let watchedAt: Date | undefined;
+  let isReadable = true;
+  let isPushed = false;
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<boolean> | undefined;
   /** Run ids that the dashboard shows and we do not know, with when they were first seen. */
   const strangers = new Map<string, Date>();
 
-  function kick(runId: string, why: string): void {
-    log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
-    void kicks.kick(runId, 5000).catch((cause: unknown) => log.warn({ cause: String(cause) }, "a kick failed"));
+  async function pushAll(): Promise<void> {
+    if (!adoption.isDone) return;
+    const lastSeen = await sessions.recentlySeen(lastSeenLimit);
+    const live = [...registry.all()].flatMap(({ label, connectedAt }) =>
+      connectedAt === undefined ? [] : [{ label, since: connectedAt }],
+    );
+    await door.replaceAll({ live, lastSeen, blocked: deps.blocked });
+    // With that the edge forgot whose its connections are.
+    const living = [...registry.all()];
+    for (let start = 0; start < living.length; start += reclaimedAtOnce) {
+      const some = living.slice(start, start + reclaimedAtOnce);
+      await Promise.all(some.map((session) => connections.reclaim(session, () => registry.has(session))));
+    }
   }
 
   /** First pass: who is there already was admitted by a process before this one. */
-  async function adopt(view: FrpsView): Promise<void> {
-    for (const client of view.clients) {
-      const label = parseLabel(client.user);
-      if (!client.isOnline || label === undefined || registry.living(label).some((session) => session.ticket === client.runId)) continue;
-      const names = view.proxies.filter((proxy) => proxy.isOnline && proxy.clientId === client.runId).map((proxy) => proxy.name);
-      const adopted = names.length === 0 ? undefined : await authority.resume({ id: adoptedId(client.runId), label, ticket: client.runId });
-      if (adopted?.granted !== true) {
-        kick(client.runId, "no proxy at start");
-        continue;
-      }
-      for (const name of names) await authority.openTunnel(adopted.value, name);
-    }
-    const live = [...registry.all()].flatMap((session) =>
-      session.connectedAt === undefined ? [] : [{ label: session.label, since: session.connectedAt }],
+  async function takeOver(view: FrpsView): Promise<void> {
+    await adoption.adopt(view);
+    log.info({ event: "sessions.adopted", sessions: registry.size }, "what frps serves is known");
+    await endUnended({ registry, sessions, now }).catch((cause: unknown) =>
+      log.error({ cause: String(cause) }, "sessions of the former process could not be ended in the records"),
     );
-    await door.replaceAll({ live, lastSeen: await deps.sessions.recentlySeen(lastSeenLimit), blocked: deps.blocked });
   }
 
   function compare(view: FrpsView, asOf: Date): void {
@@ -98,7 +99,10 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       else if (session.connectedAt !== undefined) authority.forget(session, "lost");
       else if (asOf.getTime() - session.admittedAt.getTime() > proxyDeadlineMs) {
         authority.forget(session, "lost");
-        if (isThere) kick(session.ticket, "logged in, but registered no proxy in time");
+        if (!isThere) continue;
+        // Cut as well: nothing is lost with its connection, and a hostile client would keep it.
+        void connections.cut(session);
+        kick(session.ticket, "logged in, but registered no proxy in time");
       }
     }
     const known = new Set([...registry.all()].map((session) => session.ticket));
@@ -113,59 +117,63 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     }
   }
 
+  /** So that a process that starts after this one was killed can say until when a label was served. */
+  function watch(asOf: Date): void {
+    if (registry.size === 0 || (watchedAt !== undefined && asOf.getTime() - watchedAt.getTime() < watchMs)) return;
+    watchedAt = asOf;
+    sessions
+      .saveWatched(asOf)
+      .catch((cause: unknown) => log.error({ cause: String(cause) }, "the time of the last look could not be recorded"));
+  }
+
+  async function look(): Promise<boolean> {
+    const asOf = now();
+    let view: FrpsView | "gone";
+    try {
+      view = await deps.readFrps();
+      if (!isReadable) log.info({}, "frps's dashboard can be read again");
+      isReadable = true;
+    } catch (cause) {
+      if (isReadable) log.warn({ cause: String(cause) }, "frps's dashboard could not be read");
+      isReadable = false;
+      return false;
+    }
+    if (view === "gone") for (const session of [...registry.all()]) if (session.admittedAt < asOf) authority.forget(session, "lost");
+    const frps = view === "gone" ? { clients: [], proxies: [] } : view;
+    if (adoption.isDone) compare(frps, asOf);
+    else await takeOver(frps);
+    reconciledAt = asOf;
+    watch(asOf);
+    if (!isPushed) {
+      await pushAll().then(
+        () => {
+          isPushed = true;
+        },
+        (cause: unknown) => log.error({ cause: String(cause) }, "the edge could not be told who is live; it is tried again"),
+      );
+    }
+    return true;
+  }
+
   return {
     get reconciledAt() {
       return reconciledAt;
     },
 
-    async reconcile() {
-      const asOf = now();
-      let view: FrpsView | "gone";
-      try {
-        view = await deps.readFrps();
-      } catch (cause) {
-        log.warn({ cause: String(cause) }, "frps's dashboard could not be read");
-        return false;
-      }
-      if (view === "gone") for (const session of [...registry.all()]) if (session.admittedAt < asOf) authority.forget(session, "lost");
-      const frps = view === "gone" ? { clients: [], proxies: [] } : view;
-      if (reconciledAt === undefined) await adopt(frps);
-      else compare(frps, asOf);
-      reconciledAt = asOf;
-      return true;
+    reconcile() {
+      next ??= running.then(() => {
+        next = undefined;
+        const pass = look();
+        running = pass.catch(() => {});
+        return pass;
+      });
+      return next;
     },
 
     async enforceDeadlines() {
       for (const session of [...registry.all()]) await authority.enforceDeadline(session);
     },
-  };
-}
 
-/** Runs the passes on their timers; a pass that is still running is never started again. */
-export function startUpkeep(upkeep: Upkeep, settings: { readonly reconcileMs: number; readonly log: Log }): AsyncDisposable {
-  const repeat = (everyMs: number, pass: () => Promise<unknown>): { stop(): Promise<void> } => {
-    let running: Promise<unknown> = Promise.resolve();
-    let isBusy = false;
-    const timer = setInterval(() => {
-      if (isBusy) return;
-      isBusy = true;
-      running = pass()
-        .catch((cause: unknown) => settings.log.error({ cause: String(cause) }, "upkeep failed"))
-        .finally(() => {
-          isBusy = false;
-        });
-    }, everyMs);
-    return {
-      async stop() {
-        clearInterval(timer);
-        await running;
-      },
-    };
-  };
-  const passes = [repeat(settings.reconcileMs, () => upkeep.reconcile()), repeat(1000, () => upkeep.enforceDeadlines())];
-  return {
-    async [Symbol.asyncDispose]() {
-      for (const pass of passes) await pass.stop();
-    },
+    pushAll,
   };
 }

@@ -23,7 +23,7 @@ function query(path: string, sql: string): unknown[] {
 
 test("the steps of each file are numbered without gaps", () => {
   expect(readMigrations("tokens").map(({ name }) => name)).toEqual(["0001-tokens-and-proofs.sql"]);
-  expect(readMigrations("sessions").map(({ name }) => name)).toEqual(["0001-sessions-and-blocks.sql"]);
+  expect(readMigrations("sessions").map(({ name }) => name)).toEqual(["0001-sessions-and-blocks.sql", "0002-watched.sql"]);
 });
 
 test("a new file has every step, no copy, and nothing beside it", async () => {

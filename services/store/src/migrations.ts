@@ -35,16 +35,17 @@ export function schemaVersion(db: Database): number {
 /** Throws `STORE_NEWER` or `STORE_CORRUPT` unless what was applied to the file is a prefix of `known`. */
 export function checkSchema(db: Database, path: string, known: readonly Migration[]): void {
   const version = schemaVersion(db);
-  if (version > known.length) {
+  const recorded = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'").pluck();
+  const applied = recorded.get() === undefined ? [] : db.prepare<[], string>("SELECT name FROM migrations ORDER BY number").pluck().all();
+  const isForeign = applied.slice(0, known.length).some((name, index) => name !== known[index]?.name);
+  if (version > known.length && !isForeign) {
     throw new Fault(
       "STORE_NEWER",
       `${path} has schema ${version}, and this version of Keyhole knows up to ${known.length}. ` +
         `Start the newer version again, or put back the copy that it made before it migrated (${path}.before-${known.length + 1}).`,
     );
   }
-  const recorded = db.prepare<[], string>("SELECT name FROM sqlite_schema WHERE type = 'table' AND name = 'migrations'").pluck();
-  const applied = recorded.get() === undefined ? [] : db.prepare<[], string>("SELECT name FROM migrations ORDER BY number").pluck().all();
-  if (version === 0 || applied.length !== version || applied.some((name, index) => name !== known[index]?.name)) {
+  if (version === 0 || applied.length !== version || isForeign) {
     throw corruptFault(path, `it is no file of this kind (schema ${version}, steps: ${applied.join(", ") || "none"})`);
   }
 }

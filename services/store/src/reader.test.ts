@@ -1,7 +1,7 @@
 import { copyFileSync, mkdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
+import { eventually, faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
 import { openTokenReader, openTokenStore } from "./index.ts";
 
 const now = new Date(1_800_000_000_000);
@@ -34,7 +34,7 @@ test('a file that is there and cannot be read is a fault, never "nothing is reco
   writeFileSync(path, "");
   expect((await faultOf(reader.notBefore(labelOf(1)))).code).toBe("STORE_UNAVAILABLE");
   rmSync(path);
-  expect((await faultOf(reader.notBefore(labelOf(1)))).message).toContain("removed while in use");
+  await eventually(async () => expect((await faultOf(reader.notBefore(labelOf(1)))).message).toContain("removed while in use"));
 
   await using _store = await openTokenStore({ path, log: silentLog });
   expect(await reader.notBefore(labelOf(1))).toBeUndefined();
@@ -54,7 +54,7 @@ test("a reader goes over to a file that was put in place of the former one", asy
   await using reader = await openTokenReader({ path });
   expect(await reader.newestToken(labelOf(2), "hmac")).toBeDefined();
   renameSync(folder.file("backup"), path);
-  expect(await reader.newestToken(labelOf(2), "hmac")).toBeUndefined();
+  await eventually(async () => expect(await reader.newestToken(labelOf(2), "hmac")).toBeUndefined());
   expect(await reader.newestToken(labelOf(1), "hmac")).toBeDefined();
 });
 
@@ -92,4 +92,48 @@ test("after it is closed a reader answers nothing", async () => {
   const reader = await openTokenReader({ path: folder.file("tokens.db") });
   await reader[Symbol.asyncDispose]();
   expect((await faultOf(reader.notBefore(labelOf(1)))).code).toBe("STORE_UNAVAILABLE");
+});
+
+test("6: a revocation that another process committed between two logins is in force at the second", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("tokens.db");
+  await using store = await openTokenStore({ path, log: silentLog });
+  const bought = await store.orderToken(order("a"));
+  if (bought.outcome !== "recorded") throw new Error(bought.outcome);
+  await using reader = await openTokenReader({ path });
+  const { token } = bought;
+  const look = () => reader.readCredential(labelOf(1), "hmac", token.issuedAt);
+  expect(await look()).toEqual({ recorded: token, newest: token, notBefore: undefined });
+  const other = new Database(path);
+  other.prepare("INSERT INTO not_before VALUES (?, ?)").run(labelOf(1), 1_800_000_001);
+  other.close();
+  expect(await look()).toEqual({ recorded: token, newest: token, notBefore: new Date(1_800_000_001_000) });
+  expect(await reader.readCredential(labelOf(1), "jwt", token.issuedAt)).toMatchObject({ recorded: undefined, newest: undefined });
+});
+
+test("what a login is told at once is what the three look-ups tell, however many tokens there are, and each login gets its own", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("tokens.db");
+  await using store = await openTokenStore({ path, log: silentLog });
+  await using reader = await openTokenReader({ path });
+  const kinds = ["hmac", "jwt"] as const;
+  for (let index = 0; index < 30; index += 1) {
+    const wallet = index < 12 ? 1 : 2 + (index % 5);
+    const kind = index % 4 === 3 ? "jwt" : "hmac";
+    await store.orderToken({ ...order(`b${index}`, wallet), kind, now: new Date(now.getTime() + index * 1000) });
+  }
+  const asked = [1, 2, 3, 4, 5, 6, 7].flatMap((wallet) =>
+    kinds.flatMap((kind) =>
+      Array.from({ length: 33 }, (_, second) => [labelOf(wallet), kind, new Date(now.getTime() + (second - 1) * 1000)] as const),
+    ),
+  );
+  const found = await Promise.all(asked.map((one) => reader.readCredential(...one)));
+  for (const [index, [label, kind, issuedAt]] of asked.entries()) {
+    expect(found[index]).toEqual({
+      recorded: await reader.findToken(label, kind, issuedAt),
+      newest: await reader.newestToken(label, kind),
+      notBefore: await reader.notBefore(label),
+    });
+  }
+  expect(await reader.readCredential(labelOf(1), "hmac", new Date(Number.NaN))).toMatchObject({ recorded: undefined });
 });

@@ -5,7 +5,8 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { openForReading, statFile } from "./database-file.ts";
+import { openForReading } from "./database-file.ts";
+import { createFileGlance } from "./file-glance.ts";
 import type { Migration } from "./migrations.ts";
 import { asUnavailable } from "./sqlite-fault.ts";
 
@@ -24,6 +25,7 @@ export function openReader<Queries>(options: {
 }): Reader<Queries> {
   const { path, migrations, prepare } = options;
   let live: { readonly db: Database; readonly queries: Queries; readonly inode: string } | undefined;
+  const file = createFileGlance(path);
   let wasSeen = false;
   let isClosed = false;
 
@@ -38,13 +40,12 @@ export function openReader<Queries>(options: {
 
   function read<Answer>(absent: Answer, work: (queries: Queries) => Answer): Answer {
     if (isClosed) throw new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`);
-    const stats = statFile(path);
-    if (stats === undefined) {
+    const inode = file.glance();
+    if (inode === undefined) {
       if (!wasSeen) return absent;
       throw new Fault("STORE_UNAVAILABLE", `${path} was removed while in use. Put a backup in its place and restart its writer.`);
     }
     wasSeen = true;
-    const inode = `${stats.dev}:${stats.ino}`;
     if (live !== undefined && live.inode !== inode) drop(); // a backup was put in its place
     try {
       if (live === undefined) {
@@ -59,6 +60,7 @@ export function openReader<Queries>(options: {
       return work(live.queries);
     } catch (error) {
       drop();
+      file.doubt();
       throw asUnavailable(path, "read", error);
     }
   }

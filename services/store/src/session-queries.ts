@@ -4,7 +4,8 @@
 import { type CredentialKind, Fault, type Label, parseLabel, type SessionEnd, type SessionReader, type SessionRecord } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 
-type SessionRow = {
+/** A row of `sessions`. */
+export type SessionRow = {
   label: string;
   generation: number;
   kind: string;
@@ -19,6 +20,9 @@ type SessionRow = {
 /** Rows kept a label, twice: the newest generations, and the highest ranks. */
 const keptRows = 20;
 
+/** So many rows of a label, and it is cleaned up: a clean-up costs more than five rows, so not every row pays for one. */
+const mostRows = 4 * keptRows;
+
 const kinds: Readonly<Record<CredentialKind, true>> = { hmac: true, jwt: true, claim: true, "stellar-jwt": true };
 const ends: Readonly<Record<SessionEnd, true>> = { closed: true, displaced: true, expired: true, lost: true, evicted: true };
 
@@ -30,25 +34,30 @@ export function prepareSessionReads(db: Database) {
     lastSeen: db.prepare<[string], number>("SELECT at FROM last_seen WHERE label = ?").pluck(),
     recentlySeen: db.prepare<[number], { label: string; at: number }>("SELECT label, at FROM last_seen ORDER BY at DESC LIMIT ?"),
     blocked: db.prepare<[], string>("SELECT label FROM blocks").pluck(),
+    unended: db.prepare<[], SessionRow>("SELECT * FROM sessions WHERE closed_at IS NULL"),
+    highestOfAll: db.prepare<[], number | null>("SELECT max(generation) FROM sessions").pluck(),
+    watched: db.prepare<[], number>("SELECT at FROM watched").pluck(),
   };
 }
 
 /** Statements of the writer alone. */
 export function prepareSessionWrites(db: Database) {
   return {
-    save: db.prepare<SessionRow>(
-      "INSERT INTO sessions VALUES (@label, @generation, @kind, @issued_at, @ends_at, @admitted_at, @connected_at, @closed_at, @end) " +
+    save: db.prepare<[string, number, string, number, number, number, number | null, number | null, string | null]>(
+      "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) " +
         "ON CONFLICT DO UPDATE SET kind = excluded.kind, issued_at = excluded.issued_at, ends_at = excluded.ends_at, " +
         "admitted_at = excluded.admitted_at, connected_at = excluded.connected_at, closed_at = excluded.closed_at, end = excluded.end",
     ),
+    count: db.prepare<[string], number>("SELECT count(*) FROM sessions WHERE label = ?").pluck(),
     // The highest ranks are kept beside the newest: whoever holds an old token could else push out, by logging in often,
     // the row that remembers how far the owner's session was renewed.
-    forget: db.prepare<{ label: string; generation: number; kept: number }>(
+    forget: db.prepare<{ label: string; generation: number }>(
       "DELETE FROM sessions WHERE label = @label AND generation <> @generation " +
-        "AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY generation DESC LIMIT @kept) " +
-        "AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY issued_at DESC, generation DESC LIMIT @kept)",
+        `AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY generation DESC LIMIT ${keptRows}) ` +
+        `AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY issued_at DESC, generation DESC LIMIT ${keptRows})`,
     ),
     see: db.prepare<[string, number]>("INSERT INTO last_seen VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"),
+    watch: db.prepare<[number]>("INSERT INTO watched VALUES (1, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"),
   };
 }
 
@@ -86,12 +95,22 @@ export function createSessionReads(query: RunSessionQuery): SessionReader {
         const labels = blocked.all().map((label) => parseLabel(label));
         return new Set(labels.filter((label) => label !== undefined));
       }),
+    unendedSessions: () =>
+      query<readonly SessionRecord[]>([], ({ unended }) =>
+        unended.all().flatMap((row) => {
+          const label = parseLabel(row.label);
+          return label === undefined ? [] : [fromRow(label, row)];
+        }),
+      ),
+    highestGenerationOfAll: () => query(0, ({ highestOfAll }) => highestOfAll.get() ?? 0),
+    watchedUntil: () => query<Date | undefined>(undefined, ({ watched }) => toDate(watched.get())),
   };
 }
 
 /** The row of a record. Throws for what no caller may hand in, before it can touch anybody else's row. */
 export function toRow(record: SessionRecord): SessionRow {
   if (!Number.isSafeInteger(record.generation) || record.generation <= 0) throw new RangeError("a generation is no positive whole number");
+  if (typeof record.label !== "string") throw new RangeError("a label is no text");
   return {
     label: record.label,
     generation: record.generation,
@@ -114,11 +133,13 @@ export function toMs(instant: Date): number {
 
 /** Writes the row and keeps the label's rows bounded. */
 export function saveRow(queries: SessionWrites, row: SessionRow): void {
-  queries.save.run(row);
-  queries.forget.run({ label: row.label, generation: row.generation, kept: keptRows });
+  const { label, generation, kind, issued_at, ends_at, admitted_at, connected_at, closed_at, end } = row;
+  queries.save.run(label, generation, kind, issued_at, ends_at, admitted_at, connected_at, closed_at, end);
+  if ((queries.count.get(label) ?? 0) > mostRows) queries.forget.run({ label, generation });
 }
 
-function fromRow(label: Label, row: SessionRow): SessionRecord {
+/** The record of a row. */
+export function fromRow(label: Label, row: SessionRow): SessionRecord {
   return {
     label,
     generation: row.generation,

@@ -129,3 +129,52 @@ test("check resolves when a row can be read and written, also many at once", asy
   await store[Symbol.asyncDispose]();
   expect((await faultOf(store.check())).code).toBe("STORE_UNAVAILABLE");
 });
+
+test("what the writer was given it knows at once, and what one session says in a moment is one row", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  await using store = await openSessionStore({ path, log: silentLog });
+  await using reader = await openSessionReader({ path });
+  const saved = [
+    store.saveSession(session(7)),
+    store.saveSession(session(7, { connectedAt: new Date(start + 5) })),
+    store.saveLastSeen(labelOf(1), new Date(start + 5)),
+  ];
+  expect(await store.findSession(labelOf(1), 7)).toMatchObject({ connectedAt: new Date(start + 5) });
+  expect(await store.lastSeen(labelOf(1))).toEqual(new Date(start + 5));
+  expect(await reader.findSession(labelOf(1), 7)).toBeUndefined();
+  expect(await store.highestGeneration(labelOf(1))).toBe(7);
+  await Promise.all(saved);
+  expect(await reader.findSession(labelOf(1), 7)).toMatchObject({ connectedAt: new Date(start + 5) });
+});
+
+test("6: rows that were given just before the store is closed are in the file", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  const store = await openSessionStore({ path, log: silentLog });
+  const saved = Array.from({ length: 2000 }, (_, index) => store.saveSession({ ...session(5 + index), label: labelOf(index) }));
+  await store[Symbol.asyncDispose]();
+  await Promise.all(saved);
+  await using reader = await openSessionReader({ path });
+  for (const index of [0, 511, 512, 1999]) expect(await reader.highestGeneration(labelOf(index))).toBe(5 + index);
+  expect(await reader.highestGenerationOfAll()).toBe(2004);
+  expect(await reader.unendedSessions()).toHaveLength(2000);
+});
+
+test("sessions without an end, and until when they were watched, are there for the next process", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  await using store = await openSessionStore({ path, log: silentLog });
+  expect([await store.watchedUntil(), await store.highestGenerationOfAll()]).toEqual([undefined, 0]);
+  await Promise.all([
+    store.saveSession(session(3)),
+    store.saveSession(session(4, { closedAt: new Date(start + 9), end: "closed" })),
+    store.saveWatched(new Date(start + 20)),
+    store.saveWatched(new Date(start + 10)),
+  ]);
+  await using reader = await openSessionReader({ path });
+  expect(await reader.unendedSessions()).toEqual([session(3)]);
+  expect(await reader.watchedUntil()).toEqual(new Date(start + 20));
+  await store.saveSession(session(3, { closedAt: new Date(start + 20), end: "lost" }));
+  expect(await store.unendedSessions()).toEqual([]);
+});

@@ -6,7 +6,8 @@ import type { SessionReader, SessionStore } from "@keyhole/core";
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
-import { createSessionReads, prepareSessionReads, prepareSessionWrites, saveRow, toMs, toRow } from "./session-queries.ts";
+import { createSessionBuffer } from "./session-buffer.ts";
+import { createSessionReads, fromRow, prepareSessionReads, prepareSessionWrites, toMs, toRow } from "./session-queries.ts";
 import { openWriter } from "./writer.ts";
 
 /** Opens sessions.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
@@ -16,18 +17,43 @@ export async function openSessionStore(options: { path: string; log: Log }): Pro
     migrations: readMigrations("sessions"),
     prepare: (db) => ({ ...prepareSessionReads(db), ...prepareSessionWrites(db) }),
   });
+  const buffer = createSessionBuffer((work) => writer.write(work));
+  const stored = createSessionReads((_absent, work) => writer.read(work));
   return {
-    ...createSessionReads((_absent, work) => writer.read(work)),
-    async saveSession(record) {
-      const row = toRow(record);
-      await writer.write((queries) => saveRow(queries, row));
+    ...stored,
+    async findSession(label, generation) {
+      const row = buffer.find(label, generation);
+      return row === undefined ? await stored.findSession(label, generation) : fromRow(label, row);
     },
-    async saveLastSeen(label, at) {
-      const ms = toMs(at);
-      await writer.write(({ see }) => see.run(label, ms));
+    async lastSeen(label) {
+      const [at, waiting] = [await stored.lastSeen(label), buffer.lastSeen(label)];
+      return waiting !== undefined && (at === undefined || at.getTime() < waiting) ? new Date(waiting) : at;
     },
+    // Asked at start, and when an edge starts: they may wait for what is being written.
+    async recentlySeen(limit) {
+      await buffer.flush();
+      return await stored.recentlySeen(limit);
+    },
+    async highestGeneration(label) {
+      await buffer.flush();
+      return await stored.highestGeneration(label);
+    },
+    async unendedSessions() {
+      await buffer.flush();
+      return await stored.unendedSessions();
+    },
+    async watchedUntil() {
+      await buffer.flush();
+      return await stored.watchedUntil();
+    },
+    saveSession: async (record) => await buffer.save(toRow(record)),
+    saveLastSeen: async (label, at) => await buffer.see(label, toMs(at)),
+    saveWatched: async (at) => await buffer.watch(toMs(at)),
     check: () => writer.check(),
-    [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await buffer.flush();
+      await writer[Symbol.asyncDispose]();
+    },
   };
 }
 

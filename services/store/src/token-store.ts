@@ -6,7 +6,15 @@ import type { TokenOrder, TokenOutcome, TokenReader, TokenStore } from "@keyhole
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
-import { createTokenReads, fromSeconds, prepareTokenReads, prepareTokenWrites, type TokenWrites, toSeconds } from "./token-queries.ts";
+import {
+  createTokenReads,
+  fromSeconds,
+  prepareTokenReads,
+  prepareTokenWrites,
+  sweptPerOrder,
+  type TokenWrites,
+  toSeconds,
+} from "./token-queries.ts";
 import { openWriter } from "./writer.ts";
 
 /** A token may be issued this far ahead of now; the plugin tolerates as much. */
@@ -21,11 +29,8 @@ const proofGraceSeconds = 3600;
  */
 const rowlessLifeSeconds = 24 * 3600;
 
-/** Each order looks at this many old rows: more than it adds, so the file stops growing, and no order pays for all. */
-const sweptPerOrder = 4;
-
 /** Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openTokenStore(options: { path: string; log: Log }): Promise<TokenStore> {
+export async function openTokenStore(options: { path: string; log: Log }): Promise<TokenStore & TokenReader> {
   const writer = openWriter({
     ...options,
     migrations: readMigrations("tokens"),
@@ -72,7 +77,7 @@ function decideOrder(queries: OrderQueries, order: WantedToken): TokenOutcome {
   const expiresAt = issuedAt + order.ttlSeconds;
   queries.spend.run(order.proofKey, order.proofEndsAtSeconds);
   queries.record.run(label, issuedAt, kind, expiresAt);
-  queries.forgetProofs.run(now - proofGraceSeconds, sweptPerOrder);
+  queries.forgetProofs.run(now - proofGraceSeconds);
   queries.sweep(queries, now);
   return { outcome: "recorded", token: { label, kind, issuedAt: fromSeconds(issuedAt), expiresAt: fromSeconds(expiresAt) } };
 }
@@ -89,7 +94,7 @@ function createSweep(): Sweep {
   let position = start;
   return (queries, now) => {
     const limit = now - proofGraceSeconds;
-    const rows = queries.expired.all(...position, limit, sweptPerOrder);
+    const rows = queries.expired.all(...position, limit);
     for (const row of rows) {
       if (row.issued_at + rowlessLifeSeconds < limit) queries.forgetToken.run(row);
     }

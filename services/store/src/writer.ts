@@ -8,7 +8,8 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { openForWriting, prepareFile, statFile } from "./database-file.ts";
+import { openForWriting, prepareFile } from "./database-file.ts";
+import { createFileGlance } from "./file-glance.ts";
 import type { Log } from "./log.ts";
 import type { Migration } from "./migrations.ts";
 import { asUnavailable, sqliteFamily } from "./sqlite-fault.ts";
@@ -57,7 +58,8 @@ export function openWriter<Queries>(options: {
 }): Writer<Queries> {
   const { path, migrations, log, prepare } = options;
   prepareFile(path, migrations, log);
-  const identity = fileIdentity(path);
+  const file = createFileGlance(path);
+  const identity = file.look();
   let live: Live<Queries> | undefined;
   let queue: Job<Queries>[] = [];
   let isScheduled = false;
@@ -93,7 +95,8 @@ export function openWriter<Queries>(options: {
 
   function use<Answer>(tried: "read" | "written", work: (connection: Live<Queries>) => Answer): Answer {
     if (isClosed) throw new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`);
-    if (fileIdentity(path) !== identity) {
+    if ((tried === "written" ? file.look() : file.glance()) !== identity) {
+      file.doubt();
       const remedy = "Stop the service, put the right file in place and start again.";
       throw new Fault("STORE_UNAVAILABLE", `${path} was removed or replaced while in use. ${remedy}`);
     }
@@ -103,6 +106,7 @@ export function openWriter<Queries>(options: {
     } catch (error) {
       const family = sqliteFamily(error);
       if (family !== undefined && !harmless.has(family)) drop();
+      file.doubt();
       throw asUnavailable(path, tried, error);
     }
   }
@@ -205,9 +209,4 @@ function attempt<Queries>(connection: Live<Queries>, job: Job<Queries>): Settled
     if (!connection.db.inTransaction) throw error;
     return { error };
   }
-}
-
-function fileIdentity(path: string): string | undefined {
-  const stats = statFile(path);
-  return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
 }

@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { Fault, type Label, parseLabel } from "@keyhole/core";
 
 /** A folder of its own for one test, removed with all that is in it. */
@@ -32,4 +33,16 @@ export async function faultOf(promise: Promise<unknown>): Promise<Fault> {
   );
   if (error instanceof Fault) return error;
   throw error;
+}
+
+/** Looks again and again, for two seconds, until `look` does not throw: what is behind a glance shows a moment later. */
+export async function eventually<T>(look: () => Promise<T>): Promise<T> {
+  for (let attempts = 200; ; attempts -= 1) {
+    try {
+      return await look();
+    } catch (error) {
+      if (attempts === 0) throw error;
+      await setTimeout(10);
+    }
+  }
 }

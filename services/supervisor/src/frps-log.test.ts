@@ -83,6 +83,31 @@ test("the file is not cut within a line: half a line could not be redacted", asy
   expect(statSync(path).size).toBe(0);
 });
 
+test("a flood is counted beyond what one poll can handle, and its end still explains the end of frps", async () => {
+  await using output = await openFrpsLog({ path, log, now, pollMs: 60_000 });
+  appendFileSync(path, `${Array.from({ length: 5000 }, (_, index) => line(`noise ${index}`)).join("")}panic: out of memory\n`);
+  await output.drain();
+  expect(messages().slice(0, 2)).toEqual(["noise 0", "noise 1"]);
+  expect(lines).toHaveLength(201);
+  expect(lines.at(-1)).toMatchObject({ level: "warn", fields: { leftOut: 4801 } });
+  expect(output.lastWords(3, false)).toEqual(["panic: out of memory"]);
+  appendFileSync(path, line("later"));
+  await output.drain();
+  expect(messages().at(-1)).toBe("later");
+});
+
+test("who writes faster than can be read is not followed line by line, and does not fill the disk", async () => {
+  await using output = await openFrpsLog({ path, log, now, maxBytes: 1024, pollMs: 60_000 });
+  appendFileSync(path, line("x".repeat(200)).repeat(20_000));
+  await output.drain();
+  expect(lines[0]).toMatchObject({ level: "warn", message: expect.stringContaining("a part of it was left out") });
+  expect(lines.length).toBeLessThan(210);
+  expect(statSync(path).size).toBe(0);
+  appendFileSync(path, line("later"));
+  await output.drain();
+  expect(messages().at(-1)).toBe("later");
+});
+
 test("a file that somebody else cut is read on from its new beginning", async () => {
   await using output = await openFrpsLog({ path, log, now, pollMs: 60_000 });
   appendFileSync(path, line("a long line, long enough that the next one is shorter"));

@@ -27,6 +27,13 @@ export type FrpsLog = {
 const chunkBytes = 64 * 1024;
 const maxLineBytes = 64 * 1024;
 const joinedBytes = 64 * 1024;
+/**
+ * A tenant can make frps write tens of thousands of lines a second, and who handles them all handles nothing else. Beyond
+ * this many a poll they are counted, and only the latest are kept, as words; what is further behind than this is not read.
+ */
+const linesAPoll = 200;
+const keptBehind = 20;
+const readBytesAPoll = 1024 * 1024;
 
 /** Follows the file until disposed of. Creates it (0600) when it is missing. */
 export async function openFrpsLog(options: { path: string; log: Log; now(): Date; maxBytes?: number; pollMs?: number }): Promise<FrpsLog> {
@@ -45,12 +52,34 @@ export async function openFrpsLog(options: { path: string; log: Log; now(): Date
   let isFailing = false;
   let queue: Promise<void> = Promise.resolve();
 
+  let budget = linesAPoll;
+  let leftOut = 0;
+  let behind: Buffer[] = [];
+
+  const hear = (line: Buffer, moment: { readonly from: Date; readonly to: Date } | undefined): void => {
+    if (moment !== undefined && budget === 0) {
+      leftOut += 1;
+      behind.push(Buffer.from(line));
+      if (behind.length > keptBehind) behind.shift();
+      return;
+    }
+    if (moment !== undefined) budget -= 1;
+    words.hear(line.toString("utf8"), moment);
+  };
+
+  const tellLeftOut = (): void => {
+    for (const line of behind) words.hear(line.toString("utf8"), undefined);
+    if (leftOut > 0)
+      log.warn({ component: "frps", leftOut }, `${leftOut} lines of frps's output were left out: there were too many at once`);
+    [budget, leftOut, behind] = [linesAPoll, 0, []];
+  };
+
   /** Old bytes are those that were there before we joined the run: their lines are not logged. */
   const take = (bytes: Buffer, isOld = false): void => {
     const moment = isOld ? undefined : { from: lastReadAt, to: now() };
     let rest = partial.length === 0 ? bytes : Buffer.concat([partial, bytes]);
     for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-      if (!isSkipping) words.hear(rest.toString("utf8", 0, end), moment);
+      if (!isSkipping) hear(rest.subarray(0, end), moment);
       isSkipping = false;
       rest = rest.subarray(end + 1);
     }
@@ -73,17 +102,29 @@ export async function openFrpsLog(options: { path: string; log: Log; now(): Date
       partial = Buffer.alloc(0);
       isSkipping = false;
     }
-    for (;;) {
+    if (size - position > readBytesAPoll) {
+      log.warn({ component: "frps", bytes: size - position }, "frps writes faster than its output can be read: a part of it was left out");
+      position = size - joinedBytes;
+      partial = Buffer.alloc(0);
+      isSkipping = true;
+    }
+    const until = position + readBytesAPoll;
+    while (position < until) {
       const { bytesRead } = await file.read(chunk, 0, chunk.length, position);
       if (bytesRead === 0) break;
       position += bytesRead;
       take(chunk.subarray(0, bytesRead));
     }
+    tellLeftOut();
     lastReadAt = now();
-    // Only between two lines, and only when nothing came since the last read: both calls are synchronous for that.
-    if (position > maxBytes && partial.length === 0 && fstatSync(file.fd).size === position) {
+    // Between two lines, and when nothing came since the last read: both calls are synchronous for that. Who never pauses
+    // is cut anyway, or the disk would fill: what was not read by then is lost.
+    const { size: written } = fstatSync(file.fd);
+    if ((position > maxBytes && partial.length === 0 && written === position) || written > maxBytes + readBytesAPoll) {
       ftruncateSync(file.fd, 0);
       position = 0;
+      partial = Buffer.alloc(0);
+      isSkipping = false;
     }
   };
 

@@ -5,7 +5,7 @@
  * connection that is just being closed.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
 import { Fault } from "@keyhole/core";
@@ -21,15 +21,18 @@ export type TokenServiceOptions = {
   readonly host: string;
   /** 0 = a free one. */
   readonly port: number;
+  /** A listening socket that somebody else holds, in place of host and port: connections wait in it while we are restarted. */
+  readonly fd?: number;
   /** For answers to what never reaches the app. */
   newRequestId(): string;
   readonly log: Log;
-  /** For tests; production uses the defaults: headers 10 s, whole request 15 s, idle 95 s, in-flight at stop 1 s. */
+  /** For tests; production uses the defaults: headers 10 s, whole request 15 s, idle 95 s, in-flight at stop 1 s, idle at stop 0.5 s. */
   readonly deadlines?: {
     readonly headersMs?: number;
     readonly requestMs?: number;
     readonly keepAliveMs?: number;
     readonly stopMs?: number;
+    readonly idleStopMs?: number;
   };
 };
 
@@ -37,7 +40,10 @@ export type TokenServiceOptions = {
 export type TokenService = {
   readonly url: string;
   readonly port: number;
-  /** Takes nothing new, gives requests in flight one second, closes everything. One promise for all callers. */
+  /**
+   * Takes no new connection, serves those that are there for half a second more (a request may be on its way in them) with
+   * `Connection: close`, gives requests in flight one second, closes everything. One promise for all callers.
+   */
   stop(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
@@ -58,11 +64,13 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
       return toResponse(renderRefusal({ code }, requestId));
     },
   });
+  let stopping: Promise<void> | undefined;
   const inFlight = new Map<Duplex, { readonly incoming: IncomingMessage; readonly outgoing: ServerResponse }>();
   const refused = new WeakSet<Duplex>();
   const serve = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const { socket } = incoming;
     const request = { incoming, outgoing };
+    if (stopping !== undefined) outgoing.shouldKeepAlive = false;
     inFlight.set(socket, request);
     outgoing.once("close", () => {
       if (inFlight.get(socket) === request) inFlight.delete(socket);
@@ -98,11 +106,10 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
   server.on("clientError", refuseSocket);
   server.on("checkExpectation", serve);
   server.on("connect", (_incoming, socket: Duplex) => writeRefusal(socket, "REQUEST_MALFORMED", newRequestId()));
-  const port = await listen(server, host, options.port);
+  const port = await listen(server, options);
   server.on("error", (error) => log.error({ cause: describeCause(error) }, "listener failed"));
-  let stopping: Promise<void> | undefined;
   const stop = () => {
-    stopping ??= close(server, inFlight, deadlines?.stopMs ?? 1000);
+    stopping ??= close(server, inFlight, { stopMs: deadlines?.stopMs ?? 1000, idleStopMs: deadlines?.idleStopMs ?? 500 });
     return stopping;
   };
   return { url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`, port, stop, [Symbol.asyncDispose]: stop };
@@ -110,7 +117,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
 
 const isGone = (error: Error & { readonly code?: string }) => error.code === "ECONNRESET" || error.code === "EPIPE";
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+function listen(server: Server, { host, port, fd }: TokenServiceOptions): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: Error & { readonly code?: string }) => {
       const isBusy = error.code === "EADDRINUSE";
@@ -118,27 +125,33 @@ function listen(server: Server, host: string, port: number): Promise<number> {
       reject(isBusy ? new Fault("PORT_BUSY", `${host}:${port} is in use: ${advice}.`, { cause: error }) : error);
     };
     server.once("error", onError);
-    server.listen({ host, port, backlog: 1024 }, () => {
+    server.listen({ ...(fd === undefined ? { host, port } : { fd }), backlog: 1024 }, () => {
       server.off("error", onError);
       resolve((server.address() as AddressInfo).port);
     });
   });
 }
 
-async function close(server: Server, inFlight: ReadonlyMap<Duplex, { readonly outgoing: ServerResponse }>, stopMs: number): Promise<void> {
-  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+async function close(
+  server: Server,
+  inFlight: ReadonlyMap<Duplex, { readonly outgoing: ServerResponse }>,
+  { stopMs, idleStopMs }: { readonly stopMs: number; readonly idleStopMs: number },
+): Promise<void> {
+  // Not http's own close: it ends at once every connection that has not received a request yet, though its bytes may be on the way.
+  const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(server, () => resolve()));
+  for (const { outgoing } of inFlight.values()) outgoing.shouldKeepAlive = false;
+  await Promise.race([closed, passed(idleStopMs)]);
+  server.closeIdleConnections();
   const pending = [...inFlight.values()].map(
     ({ outgoing }) =>
       new Promise<void>((resolve) => {
-        outgoing.shouldKeepAlive = false;
         if (outgoing.writableFinished || outgoing.destroyed) resolve();
         else outgoing.once("close", () => resolve());
       }),
   );
-  const deadline = Promise.withResolvers<void>();
-  const timer = setTimeout(() => deadline.resolve(), stopMs);
-  await Promise.race([Promise.all(pending), deadline.promise]);
-  clearTimeout(timer);
+  await Promise.race([closed, Promise.all(pending), passed(stopMs)]);
   server.closeAllConnections();
   await closed;
 }
+
+const passed = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms).unref());

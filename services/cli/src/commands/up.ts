@@ -1,25 +1,17 @@
 /** `keyhole up`: everything in one process, until SIGINT or SIGTERM. */
 import { startKeyhole } from "../compose.ts";
-import { loadConfig } from "../config/load-config.ts";
 import { startDemo } from "../demo/demo.ts";
-import { createLog } from "../log.ts";
 import { renderSummary } from "../summary.ts";
-import { createWorld } from "../world.ts";
+import { openProcess, type ProcessOptions } from "./process.ts";
 
 /** What may be said on the command line. */
-export type UpOptions = { readonly config?: string; readonly demo?: boolean; readonly logLevel?: string };
+export type UpOptions = ProcessOptions & { readonly demo?: boolean };
 
-/** Runs until a signal. Resolves when everything has stopped. */
+/** Runs until a signal. Resolves when everything has stopped, frps too. */
 export async function runUp(options: UpOptions): Promise<void> {
   const startedAt = performance.now();
-  const world = createWorld();
-  process.umask(0o007);
-  const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: world.env });
   const isDemo = options.demo === true;
-  const level = options.logLevel ?? (world.env["KEYHOLE_LOG_LEVEL"] || (isDemo ? "warn" : "info"));
-  const { component } = createLog({ level, isPretty: process.stderr.isTTY === true });
-  const stop = new AbortController();
-  const signalled = waitForSignal(stop);
+  const { world, config, component, stop, stopped } = openProcess(options, isDemo ? "warn" : "info");
 
   await using stack = new AsyncDisposableStack();
   try {
@@ -31,18 +23,5 @@ export async function runUp(options: UpOptions): Promise<void> {
     // Who asked us to stop does not want to hear that the start was not finished.
     if (!stop.signal.aborted) throw fault;
   }
-  component("cli").info({ event: "stop", signal: await signalled }, "stopping");
-}
-
-/** Aborts with the first SIGINT, SIGTERM or SIGHUP, and resolves to it. */
-function waitForSignal(stop: AbortController): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-      process.on(name, () => {
-        if (stop.signal.aborted) process.stderr.write("keyhole: still stopping; kill -9 ends it at once, and the next start cleans up.\n");
-        stop.abort();
-        resolve(name);
-      });
-    }
-  });
+  component("cli").info({ event: "stop", signal: await stopped }, "stopping");
 }

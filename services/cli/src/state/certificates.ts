@@ -6,21 +6,22 @@
 import { createPublicKey, X509Certificate } from "node:crypto";
 import { isIP } from "node:net";
 import { join } from "node:path";
-import { makePrivateDirectory, readPrivateFile, writePrivateFile } from "./private-file.ts";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import type { StateDirectory } from "./state-directory.ts";
 
 /** Where the files are, and the CA as text. */
 export type ControlCertificate = { readonly caPem: string; readonly certFile: string; readonly keyFile: string };
 
 const dayMs = 86_400_000;
 
-/** Opens the certificate of the control host, making what is missing. */
+/** Opens the certificate of the control host, making what is missing. The edge does, where the parts run apart. */
 export async function openControlCertificate(options: {
-  readonly dir: string;
+  readonly state: StateDirectory;
   readonly host: string;
   readonly now: () => Date;
 }): Promise<ControlCertificate> {
-  const { dir, host, now } = options;
-  makePrivateDirectory(dir);
+  const { state, host, now } = options;
+  const dir = state.folder("control");
   const [caFile, caKeyFile, certFile, keyFile] = ["ca.pem", "ca.key", "control.pem", "control.key"].map((name) => join(dir, name)) as [
     string,
     string,
@@ -36,12 +37,29 @@ export async function openControlCertificate(options: {
   const authority = ca.pem !== undefined && ca.key !== undefined ? { pem: ca.pem, key: ca.key } : await makeAuthority(now());
   if (authority.pem !== ca.pem) {
     writePrivateFile(caKeyFile, authority.key);
-    writePrivateFile(caFile, authority.pem, 0o640);
+    writePrivateFile(caFile, authority.pem, state.fileMode);
   }
   const made = await makeCertificate({ authority, host, now: now() });
   writePrivateFile(keyFile, made.key);
   writePrivateFile(certFile, made.pem);
   return { caPem: authority.pem, certFile, keyFile };
+}
+
+/**
+ * Reads the CA that the edge has made. Undefined until then, or until the file can be read again: what was read last is
+ * given meanwhile.
+ */
+export function createReadControlCa(state: StateDirectory): () => string | undefined {
+  const file = join(state.path, "control", "ca.pem");
+  let last: string | undefined;
+  return () => {
+    try {
+      last = readPrivateFile(file)?.toString() ?? last;
+    } catch {
+      // Its owner will say what is wrong with it.
+    }
+    return last;
+  };
 }
 
 /** True when this certificate is of this CA, for this host and this key, and lives 60 more days. */

@@ -2,10 +2,11 @@
  * Key rings on disk: `<stateDir>/keys/<purpose>/<kid>.key`, 32 bytes in base64url a file. The name of a file begins with
  * the time it was made, so names sort by age. A ring is read again when its directory changes: rotation needs no restart.
  */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
 import { Fault, type MacKey, type ReadKeyRing } from "@keyhole/core";
-import { makePrivateDirectory, readPrivateFile, writePrivateFile } from "./private-file.ts";
+import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import type { StateDirectory } from "./state-directory.ts";
 
 const keyName = /^([0-9]{13}-[0-9a-f]{8})\.key$/;
 /** How often a ring looks whether its directory has changed, in ms. */
@@ -13,32 +14,50 @@ const lookEveryMs = 1000;
 
 /** Opens a ring, making its first key when there is none. Throws `Fault("KEYS_UNREADABLE")`. */
 export function openKeyRing(options: {
-  readonly dir: string;
+  readonly state: StateDirectory;
+  /** Names the folder below `keys`. */
+  readonly purpose: string;
+  /** Other parts read this ring too. */
+  readonly isShared: boolean;
   readonly now: () => Date;
   readonly randomBytes: (length: number) => Uint8Array;
 }): ReadKeyRing {
-  makePrivateDirectory(options.dir);
-  if (readKeys(options.dir).length === 0) {
-    const id = `${options.now().getTime()}-${Buffer.from(options.randomBytes(4)).toString("hex")}`;
-    writePrivateFile(join(options.dir, `${id}.key`), `${Buffer.from(options.randomBytes(32)).toString("base64url")}\n`);
-  }
-  let keys = readKeys(options.dir);
-  let changedAt = statSync(options.dir).mtimeMs;
-  let lookedAt = options.now().getTime();
+  const { state, purpose, now } = options;
+  const dir = join(state.folder("keys"), purpose);
+  if (!existsSync(dir) || readKeys(dir).length === 0) makeFirstKey(dir, options);
+  state.folder("keys", purpose);
+  let keys = readKeys(dir);
+  let changedAt = statSync(dir).mtimeMs;
+  let lookedAt = now().getTime();
   return () => {
-    const time = options.now().getTime();
+    const time = now().getTime();
     if (time - lookedAt >= lookEveryMs) {
       lookedAt = time;
-      const { mtimeMs } = statSync(options.dir);
+      const { mtimeMs } = statSync(dir);
       if (mtimeMs !== changedAt) {
-        keys = readKeys(options.dir);
+        keys = readKeys(dir);
         changedAt = mtimeMs;
       }
     }
     const [newest, ...others] = keys;
-    if (newest === undefined) throw new Fault("KEYS_UNREADABLE", `${options.dir} holds no key any more; put one back from a backup.`);
+    if (newest === undefined) throw new Fault("KEYS_UNREADABLE", `${dir} holds no key any more; put one back from a backup.`);
     return { keys: [newest, ...others] };
   };
+}
+
+/** A folder with its key is made beside and renamed: of two parts that start at once, both begin with the key of the first. */
+function makeFirstKey(dir: string, options: Parameters<typeof openKeyRing>[0]): void {
+  const { state, isShared, now, randomBytes } = options;
+  const id = `${now().getTime()}-${Buffer.from(randomBytes(4)).toString("hex")}`;
+  const fresh = state.folder("keys", `${basename(dir)}.${id}.new`);
+  const mode = isShared ? state.fileMode : 0o600;
+  writePrivateFile(join(fresh, `${id}.key`), `${Buffer.from(randomBytes(32)).toString("base64url")}\n`, mode);
+  try {
+    renameSync(fresh, dir); // an empty folder may be there: it is replaced
+  } catch (cause) {
+    rmSync(fresh, { recursive: true });
+    if (readKeys(dir).length === 0) throw new Fault("KEYS_UNREADABLE", `No key can be made in ${dir}; check who owns it.`, { cause });
+  }
 }
 
 function readKeys(dir: string): readonly MacKey[] {

@@ -1,13 +1,14 @@
 /**
  * The ports and passwords between our own parts. A port given as 0 is chosen once and kept in `<stateDir>/ports.json`
- * (0600) with the passwords of the hook and the dashboard, so that a restart changes nothing in frps's configuration.
+ * (0600; 0660 in a shared directory) with the passwords of the hook and the dashboard, so that a restart changes nothing in
+ * frps's configuration.
  */
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { basename } from "node:path";
 import { Fault } from "@keyhole/core";
 import { isRecordedAlive, readProcessRecord } from "@keyhole/frp";
-import { readPrivateFile, writePrivateFile } from "./private-file.ts";
+import { createPrivateFile, readPrivateFile, writePrivateFile } from "./private-file.ts";
 
 /** What the file holds: a chosen port by its setting, and the two passwords. */
 export type InternalPorts = {
@@ -21,34 +22,43 @@ const firstPort = 20_000;
 const portCount = 10_000;
 
 /**
- * Opens the file. `wanted` maps a setting to its configured port and host; those of 0 are chosen. A kept port that
- * somebody else has taken meanwhile is chosen anew.
+ * Opens the file. `wanted` maps a setting to its configured port and host; those of 0 are chosen. Who runs alone
+ * (`recordFile` is given) chooses anew where somebody else has taken a kept port meanwhile. Where the parts run apart a kept
+ * port stays: the one who has taken it is most likely the part that it belongs to.
  */
 export async function openPorts(options: {
   readonly file: string;
   readonly wanted: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   /** The record of a frps that may still run: it holds its kept ports rightly, so they are kept without a look. */
-  readonly recordFile: string;
+  readonly recordFile: string | undefined;
+  readonly fileMode: number;
   readonly randomBytes: (length: number) => Uint8Array;
 }): Promise<InternalPorts> {
-  const kept = readKept(options.file);
-  const record = readProcessRecord(options.recordFile);
+  const { file, fileMode, wanted, recordFile } = options;
+  const kept = readKept(file);
+  const record = recordFile === undefined ? undefined : readProcessRecord(recordFile);
   const isFrpsRunning = record !== undefined && isRecordedAlive(record);
+  const mayStay = async (key: string, host: string, port: number): Promise<boolean> =>
+    recordFile === undefined || (isFrpsRunning && key.startsWith("frps.")) || (await isFree(host, port));
   const ports: Record<string, number> = {};
-  const taken = new Set(Object.values(options.wanted).map(({ port }) => port));
-  for (const [key, { host, port }] of Object.entries(options.wanted)) {
+  const taken = new Set(Object.values(wanted).map(({ port }) => port));
+  for (const [key, { host, port }] of Object.entries(wanted)) {
     const former = kept?.ports[key];
     if (port !== 0) ports[key] = port;
-    else if (former !== undefined && !taken.has(former) && ((isFrpsRunning && key.startsWith("frps.")) || (await isFree(host, former))))
-      ports[key] = former;
+    else if (former !== undefined && !taken.has(former) && (await mayStay(key, host, former))) ports[key] = former;
     else ports[key] = await choose(host, taken, options.randomBytes);
     taken.add(ports[key] ?? 0);
   }
   const password = (): string => Buffer.from(options.randomBytes(24)).toString("base64url");
   const opened = { ports, hookPassword: kept?.hookPassword ?? password(), dashboardPassword: kept?.dashboardPassword ?? password() };
-  if (JSON.stringify(opened) !== JSON.stringify(kept)) writePrivateFile(options.file, `${JSON.stringify(opened, undefined, 2)}\n`);
+  const text = `${JSON.stringify(opened, undefined, 2)}\n`;
+  if (JSON.stringify(opened) === JSON.stringify(kept)) return opened;
+  if (kept !== undefined || isDamaged(file)) writePrivateFile(file, text, fileMode);
+  else if (!createPrivateFile(file, text, fileMode)) return await openPorts(options); // another part was first: its choice holds
   return opened;
 }
+
+const isDamaged = (file: string): boolean => readPrivateFile(file) !== undefined && readKept(file) === undefined;
 
 function readKept(file: string): InternalPorts | undefined {
   const text = readPrivateFile(file)?.toString("utf8");

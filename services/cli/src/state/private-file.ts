@@ -1,27 +1,35 @@
-/** Files that only we may read, written whole or not at all. */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, statSync, writeSync } from "node:fs";
+/** Files that only we (or, in a shared state directory, our group) may read, written whole or not at all. */
+import { chmodSync, closeSync, fsyncSync, linkSync, openSync, readFileSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { Fault } from "@keyhole/core";
 
-/** Makes a directory that only its owner may enter. */
-export function makePrivateDirectory(path: string): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
-  } catch (cause) {
-    throw new Fault(
-      "STATE_UNWRITABLE",
-      `The directory ${path} cannot be made or owned (${(cause as NodeJS.ErrnoException).code}); check stateDir and its permissions.`,
-      { cause },
-    );
-  }
-}
-
 /** Writes a file with mode 0600 beside its place, forces it to disk, then moves it there: nobody sees half of it. */
 export function writePrivateFile(path: string, content: string | Uint8Array, mode = 0o600): void {
+  writeWhole(path, content, mode, (fresh) => renameSync(fresh, path));
+}
+
+/** As `writePrivateFile`, but only when there is no such file yet: of several processes that start at once, one makes it. False: another one did. */
+export function createPrivateFile(path: string, content: string | Uint8Array, mode = 0o600): boolean {
+  let isOurs = true;
+  writeWhole(path, content, mode, (fresh) => {
+    try {
+      linkSync(fresh, path);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "EEXIST") throw cause;
+      isOurs = false;
+    } finally {
+      rmSync(fresh, { force: true });
+    }
+  });
+  return isOurs;
+}
+
+function writeWhole(path: string, content: string | Uint8Array, mode: number, place: (fresh: string) => void): void {
   const fresh = `${path}.${process.pid}.new`;
   try {
-    const file = openSync(fresh, "w", mode);
+    // Left by a process of the same number, perhaps another user's.
+    rmSync(fresh, { force: true });
+    const file = openSync(fresh, "wx", mode);
     try {
       chmodSync(fresh, mode);
       writeSync(file, typeof content === "string" ? Buffer.from(content) : content);
@@ -29,7 +37,7 @@ export function writePrivateFile(path: string, content: string | Uint8Array, mod
     } finally {
       closeSync(file);
     }
-    renameSync(fresh, path);
+    place(fresh);
     const folder = openSync(dirname(path), "r");
     fsyncSync(folder);
     closeSync(folder);

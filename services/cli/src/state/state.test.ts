@@ -7,7 +7,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openControlCertificate } from "./certificates.ts";
 import { openKeyRing } from "./key-files.ts";
 import { findPortHolder, isFree, openPorts } from "./ports.ts";
+import { createPrivateFile } from "./private-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
+import { openStateDirectory } from "./state-directory.ts";
 
 let dir = "";
 let time = new Date("2026-11-22T12:00:00Z");
@@ -17,61 +19,104 @@ beforeEach(() => {
   time = new Date("2026-11-22T12:00:00Z");
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
-const modeOf = (...parts: string[]): number => statSync(join(dir, ...parts)).mode & 0o777;
+const modeOf = (...parts: string[]): number => statSync(join(dir, ...parts)).mode & 0o7777;
+
+describe("the state directory", () => {
+  it("is private unless it was made to be shared: 0700, or 2770 with files for the group", () => {
+    const umask = process.umask(0o077);
+    try {
+      const own = openStateDirectory(join(dir, "own"), "private");
+      own.folder("keys", "a");
+      expect([own.isShared, own.fileMode, modeOf("own"), modeOf("own", "keys", "a")]).toEqual([false, 0o600, 0o700, 0o700]);
+      const shared = openStateDirectory(join(dir, "shared"), "shared");
+      shared.folder("keys", "a");
+      expect([shared.isShared, shared.fileMode, modeOf("shared"), modeOf("shared", "keys", "a")]).toEqual([true, 0o660, 0o2770, 0o2770]);
+      // What is there already decides: neither way of running changes who may read.
+      expect(openStateDirectory(join(dir, "own"), "shared").isShared).toBe(false);
+      expect(openStateDirectory(join(dir, "shared"), "private").isShared).toBe(true);
+      chmodSync(join(dir, "own"), 0o755);
+      openStateDirectory(join(dir, "own"), "private");
+      expect(modeOf("own")).toBe(0o700);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it("of several processes that make one file, the first one's holds", () => {
+    expect(createPrivateFile(join(dir, "one"), "first")).toBe(true);
+    expect(createPrivateFile(join(dir, "one"), "second")).toBe(false);
+    expect([readFileSync(join(dir, "one"), "utf8"), readdirSync(dir)]).toEqual(["first", ["one"]]);
+  });
+});
 
 describe("key rings", () => {
+  const open = (isShared = true) => openKeyRing({ state: openStateDirectory(dir, "private"), purpose: "ring", isShared, now, randomBytes });
+  const keyNames = (): string[] => readdirSync(join(dir, "keys", "ring"));
+  const keyFile = (): string => join(dir, "keys", "ring", keyNames()[0] ?? "");
+
   it("6: make one key the first time and give the same one ever after", () => {
-    const first = openKeyRing({ dir: join(dir, "keys"), now, randomBytes })();
-    const again = openKeyRing({ dir: join(dir, "keys"), now, randomBytes })();
+    const first = open()();
+    const again = open()();
     expect(again).toEqual(first);
     expect(first.keys[0].secret).toHaveLength(32);
-    const [name = ""] = readdirSync(join(dir, "keys"));
-    expect([modeOf("keys"), modeOf("keys", name)]).toEqual([0o700, 0o600]);
+    expect([modeOf("keys"), modeOf("keys", "ring"), statSync(keyFile()).mode & 0o777]).toEqual([0o700, 0o700, 0o600]);
+    expect(readdirSync(join(dir, "keys"))).toEqual(["ring"]);
+  });
+
+  it("in a shared directory are for the group only where other parts read them", () => {
+    chmodSync(dir, 0o2770);
+    open(true);
+    expect(statSync(keyFile()).mode & 0o777).toBe(0o660);
+    rmSync(join(dir, "keys"), { recursive: true });
+    open(false);
+    expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
   });
 
   it("take up a rotation without a restart: the newest mints, all verify", () => {
-    const read = openKeyRing({ dir, now, randomBytes });
+    const read = open();
     const [old] = read().keys;
     time = new Date(time.getTime() + 5000);
-    writeFileSync(join(dir, `${time.getTime()}-0badcafe.key`), `${randomBytes(32).toString("base64url")}\n`, { mode: 0o600 });
+    writeFileSync(join(dir, "keys", "ring", `${time.getTime()}-0badcafe.key`), `${randomBytes(32).toString("base64url")}\n`, {
+      mode: 0o600,
+    });
     const keys = read().keys;
     expect(keys.map(({ id }) => id)).toEqual([`${time.getTime()}-0badcafe`, old.id]);
   });
 
   it.each([
-    ["is readable by everybody", () => chmodSync(join(dir, readdirSync(dir)[0] ?? ""), 0o644), "chmod 600"],
-    ["is cut short", () => writeFileSync(join(dir, readdirSync(dir)[0] ?? ""), "abc"), "does not hold 32 bytes"],
+    ["is readable by everybody", () => chmodSync(keyFile(), 0o644), "chmod 600"],
+    ["is cut short", () => writeFileSync(keyFile(), "abc"), "does not hold 32 bytes"],
   ])("refuse a key that %s, with what to do", (_name, spoil, remedy) => {
-    openKeyRing({ dir, now, randomBytes });
+    open();
     spoil();
-    expect(() => openKeyRing({ dir, now, randomBytes })).toThrow(remedy);
+    expect(() => open()).toThrow(remedy);
   });
 });
 
 describe("the control certificate", () => {
   it("is of our own CA, for the control host, ECDSA P-256, and is kept", async () => {
-    const made = await openControlCertificate({ dir, host: "127.0.0.1", now });
+    const made = await openControlCertificate({ state: openStateDirectory(dir, "private"), host: "127.0.0.1", now });
     const certificate = new X509Certificate(readFileSync(made.certFile));
     const ca = new X509Certificate(made.caPem);
     expect(certificate.verify(ca.publicKey)).toBe(true);
     expect([certificate.checkIP("127.0.0.1"), ca.ca, certificate.ca]).toEqual(["127.0.0.1", true, false]);
     expect(createPublicKey(createPrivateKey(readFileSync(made.keyFile))).asymmetricKeyDetails?.namedCurve).toBe("prime256v1");
-    expect([modeOf("ca.key"), modeOf("control.key")]).toEqual([0o600, 0o600]);
-    const kept = await openControlCertificate({ dir, host: "127.0.0.1", now });
+    expect([modeOf("control", "ca.key"), modeOf("control", "control.key")]).toEqual([0o600, 0o600]);
+    const kept = await openControlCertificate({ state: openStateDirectory(dir, "private"), host: "127.0.0.1", now });
     expect([kept, readFileSync(kept.certFile)]).toEqual([made, readFileSync(made.certFile)]);
   });
 
   it("is made anew, by the same CA, for another host and before it ends", async () => {
-    const first = await openControlCertificate({ dir, host: "127.0.0.1", now });
+    const first = await openControlCertificate({ state: openStateDirectory(dir, "private"), host: "127.0.0.1", now });
     const ofFirst = readFileSync(first.certFile, "utf8");
-    const other = await openControlCertificate({ dir, host: "proxy.example.org", now });
+    const other = await openControlCertificate({ state: openStateDirectory(dir, "private"), host: "proxy.example.org", now });
     expect([other.caPem, new X509Certificate(readFileSync(other.certFile)).checkHost("proxy.example.org")]).toEqual([
       first.caPem,
       "proxy.example.org",
     ]);
     const ofOther = readFileSync(other.certFile, "utf8");
     time = new Date(time.getTime() + 350 * 86_400_000);
-    const later = await openControlCertificate({ dir, host: "proxy.example.org", now });
+    const later = await openControlCertificate({ state: openStateDirectory(dir, "private"), host: "proxy.example.org", now });
     expect(later.caPem).toBe(first.caPem);
     expect(new Set([ofFirst, ofOther, readFileSync(later.certFile, "utf8")]).size).toBe(3);
   });
@@ -79,7 +124,7 @@ describe("the control certificate", () => {
 
 describe("internal ports", () => {
   const open = (wanted: Record<string, { host: string; port: number }>) =>
-    openPorts({ file: join(dir, "ports.json"), wanted, recordFile: join(dir, "frps.json"), randomBytes });
+    openPorts({ file: join(dir, "ports.json"), wanted, recordFile: join(dir, "frps.json"), fileMode: 0o600, randomBytes });
   const wanted = {
     "frps.bindPort": { host: "127.0.0.1", port: 0 },
     "plugin.listen": { host: "127.0.0.1", port: 0 },
@@ -92,6 +137,17 @@ describe("internal ports", () => {
     expect(first.ports["edge.listen"]).toBe(7080);
     expect(new Set(Object.values(first.ports)).size).toBe(3);
     expect([modeOf("ports.json"), first.hookPassword.length, first.dashboardPassword === first.hookPassword]).toEqual([0o600, 32, false]);
+  });
+
+  it("stay as they are where the parts run apart, for whoever has taken one is most likely the part it belongs to; of two that choose at once one does", async () => {
+    const apart = () => openPorts({ file: join(dir, "ports.json"), wanted, recordFile: undefined, fileMode: 0o660, randomBytes });
+    const [first, second] = await Promise.all([apart(), apart()]);
+    expect(second).toEqual(first);
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(first.ports["plugin.listen"], "127.0.0.1", resolve));
+    expect(await apart()).toEqual(first);
+    server.close();
+    expect(modeOf("ports.json")).toBe(0o660);
   });
 
   it("are chosen anew when somebody else has taken one, or the file is damaged", async () => {

@@ -2,8 +2,9 @@
  * Login: the only place where somebody proves something. The answer rewrites what frps will believe about the client:
  * its run_id is our ticket, its user the label, its metas a session id and nothing else (DESIGN.md §5).
  */
-import { type Door, describeReason, type ReadKeyRing } from "@keyhole/core";
-import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
+import { type Door, describeReason, type ReadKeyRing, refuse } from "@keyhole/core";
+import type { HookAnswer, LoginContent } from "@keyhole/frp";
+import type { Adoption } from "../adoption.ts";
 import { readCredential } from "../credential.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
@@ -11,6 +12,7 @@ import type { SessionAuthority } from "../session-authority.ts";
 
 /** What the operation needs. */
 export type LoginDeps = {
+  readonly adoption: Adoption;
   readonly authority: SessionAuthority;
   readonly kicks: Kicks;
   readonly tokenKeys: ReadKeyRing;
@@ -25,21 +27,18 @@ const maxPoolCount = 5;
 /** Answers one Login. */
 export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
   if (deps.kicks.take(login.metas)) return { kind: "keep" };
-  const connection = await deps.connectionOf(login.clientAddress);
-  const source = connection?.source;
-  const credential = readCredential(login, deps.tokenKeys);
-  const session = credential.granted
-    ? await deps.authority.admit({ credential: credential.value, runId: login.runId, connectionId: connection?.id })
-    : credential;
+  const connection = deps.connectionOf(login.clientAddress).catch((cause: unknown) => {
+    deps.log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
+    return undefined;
+  });
+  const session = await admit(login, connection, deps);
   if (!session.granted) {
     const { code } = session.refusal;
-    deps.log.info(
-      { event: "login.refused", code, requestId, source, label: credential.granted ? credential.value.label : undefined },
-      "login refused",
-    );
+    deps.log.info({ event: "login.refused", code, requestId, source: (await connection)?.source, label: session.label }, "login refused");
     return { kind: "refuse", reason: describeReason(code) };
   }
   const { label, ticket, id, generation } = session.value;
+  const source = (await connection)?.source;
   deps.log.info(
     { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
     "login admitted",
@@ -58,9 +57,24 @@ export async function answerLogin(login: LoginContent, requestId: string, deps: 
       client_spec: {},
       pool_count: Math.min(Math.max(login.poolCount, 0), maxPoolCount),
       metas: { session: id },
-      privilege_key: deriveLoginKey("", login.timestamp),
+      // The key of an empty token: another one was refused.
+      privilege_key: login.privilegeKey,
     },
   };
+}
+
+/** A refusal says whose it was, where that was proved. */
+async function admit(login: LoginContent, connection: ReturnType<LoginDeps["connectionOf"]>, deps: LoginDeps) {
+  const credential = readCredential(login, deps.tokenKeys);
+  if (!credential.granted) return { ...credential, label: undefined };
+  const { label } = credential.value;
+  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return { ...refuse("STARTING_UP"), label };
+  const session = await deps.authority.admit({
+    credential: credential.value,
+    runId: login.runId,
+    connectionId: connection.then((found) => found?.id),
+  });
+  return session.granted ? session : { ...session, label };
 }
 
 /** What a client says about itself ends up in frps's log and dashboard: printable and short, or nothing. */

@@ -3,8 +3,10 @@
  * the marker that only answers of a proxied app carry. frpc asks again only after 30 s, so a refusal that is not final is
  * followed by a kick: the client is back, by Login, in 50 ms.
  */
-import { describeReason, type Label, parseLabel, type Refusal, type RefusalCode } from "@keyhole/core";
+import { describeReason, type Label, parseLabel, type Refusal, type RefusalCode, refuse } from "@keyhole/core";
 import type { HookAnswer, NewProxyContent } from "@keyhole/frp";
+import { adoptedId } from "../adopted-id.ts";
+import type { Adoption } from "../adoption.ts";
 import { maskHost } from "../host-mask.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
@@ -14,6 +16,7 @@ import type { Session, SessionRegistry } from "../session-registry.ts";
 
 /** What the operation needs. */
 export type NewProxyDeps = {
+  readonly adoption: Adoption;
   readonly registry: SessionRegistry;
   readonly authority: SessionAuthority;
   readonly kicks: Kicks;
@@ -52,10 +55,13 @@ export async function answerNewProxy(proxy: NewProxyContent, requestId: string, 
 }
 
 async function findSession(proxy: NewProxyContent, label: Label, deps: NewProxyDeps): Promise<Session | Refusal> {
-  const id = proxy.user.metas["session"] ?? "";
-  const session = deps.registry.find(id);
-  if (session !== undefined) return session.label === label ? session : { code: "SESSION_UNKNOWN", facts: {} };
-  const resumed = await deps.authority.resume({ id, label, ticket: proxy.user.runId });
+  const { metas, runId } = proxy.user;
+  const id = metas["session"] ?? "";
+  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return refuse("STARTING_UP").refusal;
+  // The second: its own id only the process before this one knew.
+  const session = deps.registry.find(id) ?? deps.registry.find(adoptedId(runId));
+  if (session !== undefined) return session.label === label ? session : refuse("SESSION_UNKNOWN").refusal;
+  const resumed = await deps.authority.resume({ id, label, ticket: runId });
   return resumed.granted ? resumed.value : resumed.refusal;
 }
 

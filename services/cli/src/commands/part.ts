@@ -1,0 +1,56 @@
+/**
+ * `keyhole edge|token|plugin|supervisor`: one part in a process of its own, until SIGINT or SIGTERM. A supervisor leaves
+ * frps running when it ends: the next one takes it over. `keyhole supervisor --stop` ends frps, and the supervisor with it.
+ */
+
+import { openStateLock } from "@keyhole/store";
+import { endFrps } from "@keyhole/supervisor";
+import { startPart } from "../compose-part.ts";
+import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
+import { type PartName, socketPath } from "../sockets/socket-path.ts";
+import { openStateDirectory } from "../state/state-directory.ts";
+import { openProcess, type Process, type ProcessOptions } from "./process.ts";
+
+/** What may be said on the command line. `stop` is the supervisor's alone. */
+export type PartOptions = ProcessOptions & { readonly stop?: boolean };
+
+/** Ending frps and its supervisor takes a TERM, a grace and a KILL at worst. */
+const stopTimeoutMs = 15_000;
+
+/** Runs the part until a signal. Resolves when it has stopped. */
+export async function runPart(part: PartName, options: PartOptions): Promise<void> {
+  const opened = openProcess(options, "info");
+  if (options.stop === true) return await stopFrps(opened);
+  const { world, config, component, stop, stopped } = opened;
+  await using stack = new AsyncDisposableStack();
+  try {
+    const context = { signal: stop.signal, askToStop: () => stop.abort("asked on the socket") };
+    const { summary } = stack.use(await startPart(part, config, world, component, context));
+    process.stdout.write(`keyhole ${part} is up (pid ${world.pid}): ${summary}\n`);
+  } catch (fault) {
+    if (!stop.signal.aborted) throw fault;
+  }
+  component("cli").info({ event: "stop", signal: await stopped }, part === "supervisor" ? "stopping; frps goes on" : "stopping");
+}
+
+/** Ends frps: through its supervisor if one runs, by its record otherwise. */
+async function stopFrps({ world, config, component }: Process): Promise<void> {
+  const say = (line: string): void => void process.stdout.write(`${line}\n`);
+  await using supervisor = createSocketClient(socketPath(config.stateDir, "supervisor"));
+  try {
+    const answer = (await supervisor.call("POST", "/stop", {}, stopTimeoutMs)) as { pid: number | null };
+    return say(
+      answer.pid === null
+        ? "The supervisor has stopped; frps was not running."
+        : `frps (pid ${answer.pid}) and its supervisor have stopped.`,
+    );
+  } catch (fault) {
+    if (!(fault instanceof SocketFault) || fault.kind !== "away") throw fault;
+  }
+  const state = openStateDirectory(config.stateDir, "shared");
+  await using _lock = await openStateLock({ dir: state.folder("lock", "supervisor"), pid: world.pid });
+  const end = await endFrps({ stateDir: state.path, log: component("supervisor") });
+  say(
+    end.kind === "none" ? "No frps of this state directory is running." : `frps (pid ${end.pid}) has stopped; no supervisor was running.`,
+  );
+}

@@ -1,0 +1,44 @@
+/** What every command that goes on until a signal begins with: the configuration, the log, and how it is told to stop. */
+import { loadConfig } from "../config/load-config.ts";
+import type { Config } from "../config/settings.ts";
+import { createLog, type Log } from "../log.ts";
+import { createWorld, type World } from "../world.ts";
+
+/** What may be said to any of them on the command line. */
+export type ProcessOptions = { readonly config?: string; readonly logLevel?: string };
+
+/** A process that has begun. */
+export type Process = {
+  readonly world: World;
+  readonly config: Config;
+  readonly component: (name: string) => Log;
+  /** Aborted when the process is to stop. */
+  readonly stop: AbortController;
+  /** Resolves to why. */
+  readonly stopped: Promise<string>;
+};
+
+/** Begins a process. */
+export function openProcess(options: ProcessOptions, defaultLevel: "info" | "warn"): Process {
+  const world = createWorld();
+  // What others of the group need is given to them file by file; nothing is for everybody.
+  process.umask(0o007);
+  const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: world.env });
+  const level = options.logLevel ?? (world.env["KEYHOLE_LOG_LEVEL"] || defaultLevel);
+  const { component } = createLog({ level, isPretty: process.stderr.isTTY === true });
+  const stop = new AbortController();
+  return { world, config, component, stop, stopped: waitForStop(stop) };
+}
+
+/** Aborts with the first SIGINT, SIGTERM or SIGHUP, and resolves to it, or to the reason of somebody else's abort. */
+function waitForStop(stop: AbortController): Promise<string> {
+  return new Promise((resolve) => {
+    stop.signal.addEventListener("abort", () => resolve(String(stop.signal.reason)));
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+      process.on(name, () => {
+        if (stop.signal.aborted) process.stderr.write("keyhole: still stopping; kill -9 ends it at once, and the next start cleans up.\n");
+        stop.abort(name);
+      });
+    }
+  });
+}

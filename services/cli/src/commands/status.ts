@@ -1,0 +1,82 @@
+/**
+ * `keyhole status`: one screen, each part by its own word, asked on its socket at this moment. Nothing is remembered and
+ * nothing is inferred: a part that does not answer is told as that.
+ */
+import pc from "picocolors";
+import { loadConfig } from "../config/load-config.ts";
+import { type PartStatus, partStatus } from "../sockets/part-status.ts";
+import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
+import { type PartName, partNames, socketPath } from "../sockets/socket-path.ts";
+
+/** What one part came to: `up` with its own words, `down` when nobody serves its socket, `silent` when it does not answer, `forbidden` when we may not ask. */
+export type PartAnswer =
+  | { readonly part: PartName; readonly state: "up"; readonly status: PartStatus }
+  | { readonly part: PartName; readonly state: keyof typeof remedies; readonly reason: string };
+
+/** What to do about a part that cannot be asked. */
+const remedies = {
+  down: (part: PartName) => `it is not running. Start it with: keyhole ${part} (or everything in one process: keyhole up)`,
+  silent: () => "it does not answer. Look at its log, and restart it.",
+  forbidden: () => "you may not ask it. Run this as its user, or as one of its group.",
+} as const;
+
+/** Exit code of a status that shows a problem. */
+const degraded = 5;
+
+/** Prints the status. Resolves to 0 when every part is up and has no problem, to 5 otherwise. */
+export async function runStatus(options: { readonly config?: string; readonly json?: boolean }): Promise<void> {
+  const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: process.env });
+  const answers = await Promise.all(partNames.map((part) => askPart(config.stateDir, part)));
+  const isWell = answers.every((answer) => answer.state === "up" && answer.status.problems.length === 0);
+  process.stdout.write(
+    options.json === true
+      ? `${JSON.stringify({ stateDir: config.stateDir, isWell, parts: answers }, undefined, 2)}\n`
+      : renderStatus({ stateDir: config.stateDir, answers, now: new Date() }),
+  );
+  if (!isWell) process.exitCode = degraded;
+}
+
+async function askPart(stateDir: string, part: PartName): Promise<PartAnswer> {
+  await using client = createSocketClient(socketPath(stateDir, part));
+  try {
+    return { part, state: "up", status: partStatus.parse(await client.call("GET", "/status", undefined, 2000)) };
+  } catch (fault) {
+    const kind = fault instanceof SocketFault ? fault.kind : "silent";
+    return {
+      part,
+      state: kind === "away" ? "down" : kind === "forbidden" ? "forbidden" : "silent",
+      reason: fault instanceof Error ? fault.message : String(fault),
+    };
+  }
+}
+
+/** Renders the screen: a line a part, and what is wrong with what to do about it. */
+export function renderStatus(state: { readonly stateDir: string; readonly answers: readonly PartAnswer[]; readonly now: Date }): string {
+  const lines = ["", `  ${pc.bold("Keyhole")} ${pc.dim(`in ${state.stateDir}`)}`, ""];
+  const problems: string[] = [];
+  for (const answer of state.answers) {
+    const name = answer.part.padEnd(11);
+    if (answer.state === "up") {
+      const { pid, startedAt, summary } = answer.status;
+      const word = answer.status.problems.length === 0 ? pc.green("up    ") : pc.yellow("up    ");
+      lines.push(`  ${name} ${word} ${pc.dim(`pid ${pid}, ${age(new Date(startedAt), state.now)}`.padEnd(22))} ${summary}`);
+      problems.push(...answer.status.problems.map((problem) => `${answer.part}: ${problem}`));
+    } else {
+      lines.push(`  ${name} ${pc.red(answer.state.padEnd(6))} ${pc.dim(answer.reason)}`);
+      problems.push(`${answer.part}: ${remedies[answer.state](answer.part)}`);
+    }
+  }
+  lines.push(
+    "",
+    ...(problems.length === 0 ? [`  ${pc.green("All is well.")}`] : problems.map((problem) => `  ${pc.yellow("!")} ${problem}`)),
+    "",
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function age(since: Date, now: Date): string {
+  const seconds = Math.max(0, Math.floor((now.getTime() - since.getTime()) / 1000));
+  if (seconds < 120) return `${seconds} s`;
+  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
+  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
+}

@@ -1,0 +1,177 @@
+/**
+ * One part of Keyhole in a process of its own. It is made of the same pieces as in `keyhole up`; what it needs of the others
+ * comes over their sockets, and none of them has to be up for it to start. Any of them may die at any moment.
+ */
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { Fault } from "@keyhole/core";
+import type { NodeEdge } from "@keyhole/edge";
+import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
+import type { Config } from "./config/settings.ts";
+import type { Log } from "./log.ts";
+import { createMetrics, type MetricSources, startMetrics } from "./metrics.ts";
+import { startEdgePart } from "./parts/edge-part.ts";
+import { type Foundation, openFoundation } from "./parts/foundation.ts";
+import { readEdgeFacts, readPluginFacts, readSupervisorFacts, readTokenFacts } from "./parts/part-facts.ts";
+import { openPartSocket } from "./parts/part-socket.ts";
+import { startPluginPart } from "./parts/plugin-part.ts";
+import { startSupervisorPart } from "./parts/supervisor-part.ts";
+import { startTokenPart } from "./parts/token-part.ts";
+import { connectEdge, serveEdgeCalls } from "./sockets/edge-socket.ts";
+import { createPartApp, type PartStatus, partStatus } from "./sockets/part-status.ts";
+import { createRemoteTunnelStatus, serveTunnelStatus } from "./sockets/plugin-socket.ts";
+import { createSocketClient, type SocketClient } from "./sockets/socket-client.ts";
+import { type PartName, socketPath } from "./sockets/socket-path.ts";
+import { createReadControlCa } from "./state/certificates.ts";
+import type { World } from "./world.ts";
+
+/** A running part. `summary` is one line for a person. */
+export type RunningPart = AsyncDisposable & { readonly summary: string };
+
+type Start = (foundation: Foundation, context: Context) => Promise<RunningPart>;
+type Context = { readonly startedAt: Date; readonly signal: AbortSignal; readonly askToStop: () => void };
+
+/**
+ * Starts a part and resolves when it serves. `askToStop` is called when somebody asks for the end on the socket. Disposing a
+ * supervisor leaves frps running. Throws a fault that says what to do, with nothing left open.
+ */
+export async function startPart(
+  part: PartName,
+  config: Config,
+  world: World,
+  component: (name: string) => Log,
+  context: { readonly signal: AbortSignal; readonly askToStop: () => void },
+): Promise<RunningPart> {
+  const startedAt = world.now();
+  await using stack = new AsyncDisposableStack();
+  const foundation = stack.use(await openFoundation(config, world, component, [part]));
+  const { summary } = stack.use(await starters[part](foundation, { startedAt, ...context }));
+  const running = stack.move();
+  return { summary, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+const startEdge: Start = async (foundation, { startedAt }) => {
+  await using stack = new AsyncDisposableStack();
+  // The socket is there before the edge serves anybody, and until it serves nobody any more: to the plugin, no socket means
+  // that there is no edge, and so a block is acknowledged that nobody was told (invariant 12).
+  const starting = Promise.withResolvers<NodeEdge>();
+  starting.promise.catch(() => {});
+  let edge: NodeEdge | undefined;
+  const app = createPartApp("edge", foundation.world, startedAt, () => readEdgeFacts(foundation, edge));
+  serveEdgeCalls(
+    app,
+    starting.promise.then((started) => started.runtime),
+  );
+  stack.use(await openPartSocket(foundation, "edge", app));
+  try {
+    ({ edge } = stack.use(await startEdgePart(foundation)));
+    starting.resolve(edge);
+  } catch (fault) {
+    starting.reject(fault);
+    throw fault;
+  }
+  const { stats, visitorsUrl, controlPort } = edge;
+  stack.use(await openMetrics(foundation, { edge: stats }));
+  return keepRunning(stack, `visitors ${visitorsUrl}, frpc tcp://${foundation.config["control.host"]}:${controlPort}`);
+};
+
+const startToken: Start = async (foundation, { startedAt, signal }) => {
+  const { state, world, component } = foundation;
+  await using stack = new AsyncDisposableStack();
+  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
+  const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
+  const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
+  const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
+  const readCa = createReadControlCa(state);
+  await awaitControlCa(readCa, component("token"), signal);
+  const { service } = stack.use(
+    await startTokenPart(foundation, {
+      tokens,
+      readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
+      readiness: async () => {
+        const [frps, hook] = await Promise.all([askStatus(supervisor), askStatus(plugin)]);
+        return {
+          frps: { ok: frps?.facts["frps"] === "ready", detail: String(frps?.facts["frps"] ?? "the supervisor does not answer") },
+          plugin: { ok: hook !== undefined, detail: hook?.summary ?? "the plugin does not answer" },
+        };
+      },
+      caPem: () => readCa() ?? "",
+    }),
+  );
+  stack.use(await openMetrics(foundation, {}));
+  const app = createPartApp("token", world, startedAt, () => readTokenFacts(service.url, () => tokens.check()));
+  stack.use(await openPartSocket(foundation, "token", app));
+  return keepRunning(stack, `the token service on ${service.url}`);
+};
+
+const startPlugin: Start = async (foundation, { startedAt }) => {
+  const { state, world, component } = foundation;
+  await using stack = new AsyncDisposableStack();
+  const tokens = stack.use(await openTokenReader({ path: join(state.path, "tokens.db") }));
+  const pushing = Promise.withResolvers<() => Promise<void>>();
+  const edge = stack.use(
+    connectEdge({
+      path: socketPath(state.path, "edge"),
+      onEdge: async () => (await pushing.promise)(),
+      log: component("edge"),
+    }),
+  );
+  const { plugin, checkStore } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  pushing.resolve(() => plugin.pushAll());
+  stack.use(await openMetrics(foundation, { plugin: plugin.stats }));
+  const app = createPartApp("plugin", world, startedAt, () =>
+    readPluginFacts(foundation, { plugin, edgeIsThere: edge.isThere(), checkStore }),
+  );
+  serveTunnelStatus(app, plugin.readStatus);
+  stack.use(await openPartSocket(foundation, "plugin", app));
+  return keepRunning(stack, `frps's hook on port ${plugin.hookPort}`);
+};
+
+const startSupervisor: Start = async (foundation, { startedAt, askToStop }) => {
+  const { world } = foundation;
+  await using stack = new AsyncDisposableStack();
+  const { supervisor } = stack.use(await startSupervisorPart(foundation));
+  stack.use(await openMetrics(foundation, { frps: () => supervisor.status() }));
+  const app = createPartApp("supervisor", world, startedAt, () => readSupervisorFacts(supervisor));
+  app.post("/stop", async (c) => {
+    const { pid } = supervisor.status();
+    await supervisor.stop();
+    setImmediate(askToStop);
+    return c.json({ pid: pid ?? null });
+  });
+  stack.use(await openPartSocket(foundation, "supervisor", app));
+  return keepRunning(stack, readSupervisorFacts(supervisor).summary);
+};
+
+const starters: Readonly<Record<PartName, Start>> = {
+  edge: startEdge,
+  token: startToken,
+  plugin: startPlugin,
+  supervisor: startSupervisor,
+};
+
+function keepRunning(stack: AsyncDisposableStack, summary: string): RunningPart {
+  const running = stack.move();
+  return { summary, [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+async function openMetrics(foundation: Foundation, sources: Omit<MetricSources, "version">): Promise<AsyncDisposable> {
+  const { config, world, portOf, metricsKey } = foundation;
+  const registry = createMetrics({ version: world.version, ...sources });
+  return await startMetrics({ host: config["metrics.listen"].host, port: portOf(metricsKey), registry });
+}
+
+async function askStatus(client: SocketClient): Promise<PartStatus | undefined> {
+  const answer = await client.call("GET", "/status", undefined, 500).catch(() => undefined);
+  return partStatus.safeParse(answer).data;
+}
+
+/** The edge makes the CA at its first start; a token without it would be of no use. */
+async function awaitControlCa(readCa: () => string | undefined, log: Log, signal: AbortSignal): Promise<void> {
+  if (readCa() !== undefined) return;
+  log.warn({ event: "token.waiting" }, "waiting for the edge to make the control CA at its first start");
+  while (readCa() === undefined) {
+    if (signal.aborted) throw new Fault("CERTIFICATE_UNREADABLE", "Stopped before the edge had made the control CA.");
+    await wait(100);
+  }
+}

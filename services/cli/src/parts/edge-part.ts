@@ -1,0 +1,40 @@
+/** The edge: the front door, and the door's far end. */
+import { type NodeEdge, startNodeEdge } from "@keyhole/edge";
+import { loopback } from "../listeners.ts";
+import { openControlCertificate } from "../state/certificates.ts";
+import { type Foundation, marker } from "./foundation.ts";
+
+/** A running edge, and the CA that frpc must trust. */
+export type EdgePart = AsyncDisposable & { readonly edge: NodeEdge; readonly caPem: string };
+
+/** Starts it. It answers honestly from its map files with nothing else of ours alive. `stopGraceMs`: what is under way gets at a stop. */
+export async function startEdgePart(foundation: Foundation, options: { readonly stopGraceMs?: number } = {}): Promise<EdgePart> {
+  const { config, world, state, portOf, component } = foundation;
+  const certificate = await openControlCertificate({ state, host: config["control.host"], now: world.now });
+  const { certFile, keyFile } = { certFile: config["edge.certFile"], keyFile: config["edge.keyFile"] };
+  const edge = await startNodeEdge({
+    domain: config.domain,
+    controlHost: config["control.host"],
+    publicScheme: foundation.publicScheme,
+    mapsDir: state.folder("maps"),
+    marker,
+    appTimeoutSeconds: config["edge.appTimeoutSeconds"],
+    visitors: {
+      ...foundation.listenerOf("visitors"),
+      ...(certFile === undefined ? {} : { certFile }),
+      ...(keyFile === undefined ? {} : { keyFile }),
+    },
+    control: {
+      ...foundation.listenerOf("control"),
+      certFile: certificate.certFile,
+      keyFile: certificate.keyFile,
+    },
+    frps: { host: loopback, bindPort: portOf("frps.bindPort"), vhostPort: portOf("frps.vhostHttpPort") },
+    tokenService: { host: config["token.listen"].host, port: portOf("token.listen") },
+    ...options,
+    now: world.now,
+    newRequestId: world.newRequestId,
+    log: component("edge"),
+  });
+  return { edge, caPem: certificate.caPem, [Symbol.asyncDispose]: () => edge.stop() };
+}

@@ -1,0 +1,89 @@
+/**
+ * What every part of Keyhole stands on, in a process of its own or beside the others: the state directory, the lock of each
+ * part that this process is, and the ports and passwords between the parts.
+ */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { openStateLock } from "@keyhole/store";
+import type { Config } from "../config/settings.ts";
+import { type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
+import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
+import type { Log } from "../log.ts";
+import { type PartName, partNames } from "../sockets/socket-path.ts";
+import { type InternalPorts, openPorts } from "../state/ports.ts";
+import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import type { World } from "../world.ts";
+
+/** An open state directory, and what is derived from it and the configuration. */
+export type Foundation = AsyncDisposable & {
+  readonly config: Config;
+  readonly world: World;
+  readonly component: (name: string) => Log;
+  readonly state: StateDirectory;
+  readonly internal: InternalPorts;
+  portOf(key: string): number;
+  /** Where a listener of this process listens; `fd` when the socket was handed over. */
+  listenerOf(name: ListenerName): { readonly host: string; readonly port: number; readonly fd?: number };
+  /** The setting that this process's metrics port stands under in `ports.json`. */
+  readonly metricsKey: string;
+  /** The public address of a label, with `{label}` in it. */
+  readonly publicUrl: string;
+  readonly publicScheme: "http" | "https";
+};
+
+/** The response header that only answers of a proxied app carry between frps and the edge. */
+export const marker = "x-keyhole-app";
+/** Who frps says it is when it calls the hook, and who we are on its dashboard. */
+export const hookUser = "frps";
+export const dashboardUser = "keyhole";
+
+/** Opens the state for these parts; all of them means that nobody else runs here. Throws `STATE_LOCKED`, `STATE_UNWRITABLE` or `PORT_BUSY`. */
+export async function openFoundation(
+  config: Config,
+  world: World,
+  component: (name: string) => Log,
+  parts: readonly PartName[],
+): Promise<Foundation> {
+  const isAlone = parts.length === partNames.length;
+  await using stack = new AsyncDisposableStack();
+  const state = openStateDirectory(config.stateDir, isAlone ? "private" : "shared");
+  for (const part of parts) stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid }));
+  state.folder("run");
+  // Left by a process that was killed: until we serve, nobody may believe it.
+  if (isAlone) rmSync(join(state.path, "ready.json"), { force: true });
+  const inherited = readInheritedListeners(world.env, world.pid);
+  const internal = await openPorts({
+    file: join(state.path, "ports.json"),
+    fileMode: state.fileMode,
+    wanted: wantedPorts(config, isAlone),
+    recordFile: isAlone ? join(state.path, "frps.json") : undefined,
+    randomBytes: world.randomBytes,
+  });
+  const portOf = (key: string): number => internal.ports[key] ?? 0;
+  const metricsKey = isAlone ? "metrics.listen" : `metrics.${parts[0]}`;
+  // Asked for all before anything is started: who cannot have them all starts nothing.
+  for (const name of parts.flatMap((part) => partListeners[part])) {
+    const key = listenKeys[name];
+    if (!inherited.has(name)) await requireFree(key, config[key].host, portOf(key));
+  }
+  await requireFree("metrics.listen", config["metrics.listen"].host, portOf(metricsKey));
+  const scheme = config["edge.certFile"] === undefined ? "http" : "https";
+  const publicUrl = config["edge.publicUrl"] ?? `${scheme}://{label}.${config.domain}:${portOf("edge.listen")}`;
+  const running = stack.move();
+  return {
+    config,
+    world,
+    component,
+    state,
+    internal,
+    portOf,
+    listenerOf(name) {
+      const fd = inherited.get(name);
+      return { host: config[listenKeys[name]].host, port: portOf(listenKeys[name]), ...(fd === undefined ? {} : { fd }) };
+    },
+    metricsKey,
+    publicUrl,
+    publicScheme: publicUrl.startsWith("https:") ? "https" : "http",
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}

@@ -1,0 +1,91 @@
+/** What each part says about itself when `keyhole status` asks. */
+import type { NodeEdge } from "@keyhole/edge";
+import type { Plugin } from "@keyhole/plugin";
+import type { Supervisor } from "@keyhole/supervisor";
+import { printAddress } from "../listeners.ts";
+import type { PartFacts } from "../sockets/part-status.ts";
+import type { Foundation } from "./foundation.ts";
+import { checkStore } from "./token-part.ts";
+
+/** frps's own word is as old as this when something keeps us from hearing it. */
+const staleMs = 10_000;
+
+/** The edge's; undefined while it is starting. */
+export function readEdgeFacts(foundation: Foundation, edge: NodeEdge | undefined): PartFacts {
+  if (edge === undefined) return { summary: "starting", facts: {}, problems: ["it is starting: nobody is served yet."] };
+  const stats = edge.stats();
+  return {
+    summary: `${count(stats.liveLabels, "live label")}, ${count(stats.controlConnections, "client connection")}, ${count(stats.openVisitorConnections, "visitor connection")}`,
+    facts: {
+      visitors: edge.visitorsUrl,
+      clients: `tcp://${printAddress({ host: foundation.config["control.listen"].host, port: edge.controlPort })}`,
+      liveLabels: stats.liveLabels,
+      clientConnections: stats.controlConnections,
+      visitorConnections: stats.openVisitorConnections,
+      heldRequests: stats.held,
+    },
+    problems: [],
+  };
+}
+
+/** The token service's. */
+export async function readTokenFacts(url: string, check: () => Promise<void>): Promise<PartFacts> {
+  const store = await checkStore(check);
+  return {
+    summary: store.ok ? "issues tokens" : "issues no tokens",
+    facts: { url, store: store.ok ? "ok" : (store.detail ?? "") },
+    problems: store.ok
+      ? []
+      : [`tokens.db cannot be used (${store.detail}): no token can be issued. The log of this part says why and what helps.`],
+  };
+}
+
+/** The plugin's. `edgeIsThere` undefined: the edge is in the same process. */
+export async function readPluginFacts(
+  foundation: Foundation,
+  parts: { readonly plugin: Plugin; readonly edgeIsThere: boolean | undefined; checkStore(): Promise<void> },
+): Promise<PartFacts> {
+  const { sessions, connected, reconciledAt } = parts.plugin.stats();
+  const store = await checkStore(parts.checkStore);
+  const ageMs = reconciledAt === undefined ? undefined : Math.max(0, foundation.world.now().getTime() - reconciledAt.getTime());
+  const problems: string[] = [];
+  if (ageMs === undefined) problems.push("frps's dashboard could not be read yet, so nobody can log in. Is the supervisor running?");
+  else if (ageMs > staleMs)
+    problems.push(`frps's dashboard was last read ${seconds(ageMs)} ago: sessions are as of then. Is frps running?`);
+  if (parts.edgeIsThere === false)
+    problems.push("the edge cannot be reached: changes wait in its map files until it is back. Is the edge running?");
+  if (!store.ok)
+    problems.push(`sessions.db cannot be written (${store.detail}): logins go on, history is lost. The log of this part says why.`);
+  return {
+    summary: `${count(sessions, "session")}, ${count(connected, "tunnel")}`,
+    facts: {
+      hook: printAddress({ host: foundation.config["plugin.listen"].host, port: parts.plugin.hookPort }),
+      sessions,
+      tunnels: connected,
+      dashboardRead: ageMs === undefined ? "not yet" : `${seconds(ageMs)} ago`,
+      edge: parts.edgeIsThere === undefined ? "in this process" : parts.edgeIsThere ? "reachable" : "away",
+    },
+    problems,
+  };
+}
+
+/** The supervisor's: that is, frps's. */
+export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
+  const { state, pid, since, restarts, lastExit, adopted, replaced } = supervisor.status();
+  return {
+    summary: `frps is ${state}${pid === undefined ? "" : ` (pid ${pid}${adopted ? ", taken over" : ""})`}, ${count(restarts, "restart")}`,
+    facts: {
+      frps: state,
+      ...(pid === undefined ? {} : { frpsPid: pid }),
+      since: since.toISOString(),
+      restarts,
+      adopted: adopted ? "yes" : "no",
+      ...(lastExit === undefined ? {} : { lastExit }),
+      ...(replaced === undefined ? {} : { replacedFor: replaced }),
+    },
+    problems: state === "ready" ? [] : [`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`],
+  };
+}
+
+const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
+const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

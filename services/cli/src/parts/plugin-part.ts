@@ -1,0 +1,64 @@
+/** The plugin: answers frps's hook, owns the sessions, and drives the edge through its door. */
+import { join } from "node:path";
+import type { TokenReader } from "@keyhole/core";
+import { createDoor, type EdgeRuntime } from "@keyhole/edge";
+import { createDashboard, FrpFault, kick } from "@keyhole/frp";
+import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
+import { openSessionStore } from "@keyhole/store";
+import { loopback } from "../listeners.ts";
+import { openKeyRing } from "../state/key-files.ts";
+import { dashboardUser, type Foundation, hookUser, marker } from "./foundation.ts";
+
+/** A running plugin. */
+export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; checkStore(): Promise<void> };
+
+/** Starts it. `runtime` is the edge of this process or the far end of its socket; `tokens` the token service's store, or its file. */
+export async function startPluginPart(
+  foundation: Foundation,
+  parts: { readonly runtime: EdgeRuntime; readonly tokens: TokenReader },
+): Promise<PluginPart> {
+  const { config, world, state, internal, portOf, component } = foundation;
+  const { now, randomBytes } = world;
+  await using stack = new AsyncDisposableStack();
+  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store") }));
+  const dashboard = createDashboard({
+    port: portOf("frps.dashboardPort"),
+    user: dashboardUser,
+    password: internal.dashboardPassword,
+    timeoutMs: 1500,
+  });
+  const plugin = stack.use(
+    await startPlugin({
+      domain: config.domain,
+      scheme: foundation.publicScheme,
+      marker,
+      hook: { ...foundation.listenerOf("hook"), user: hookUser, password: internal.hookPassword },
+      tokens: parts.tokens,
+      sessions,
+      door: createDoor({ mapsDir: state.folder("maps"), runtime: parts.runtime, now, log: component("edge") }),
+      tokenKeys: openKeyRing({ state, purpose: "token-hmac", isShared: true, now, randomBytes }),
+      ticketKeys: openKeyRing({ state, purpose: "ticket-hmac", isShared: false, now, randomBytes }),
+      ttlSeconds: config["token.ttlSeconds"],
+      sendKick: ({ runId, metas, timeoutMs }) => kick({ host: loopback, port: portOf("frps.bindPort"), runId, metas, timeoutMs, now }),
+      readFrps: createReadFrps(dashboard),
+      now,
+      randomBytes,
+      log: component("plugin"),
+    }),
+  );
+  const running = stack.move();
+  return { plugin, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
+}
+
+/** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */
+function createReadFrps(dashboard: ReturnType<typeof createDashboard>): ReadFrps {
+  return async () => {
+    try {
+      const [clients, proxies] = await Promise.all([dashboard.readClients(), dashboard.readProxies()]);
+      return { clients, proxies };
+    } catch (cause) {
+      if (cause instanceof FrpFault && (cause.cause as NodeJS.ErrnoException | undefined)?.code === "ECONNREFUSED") return "gone";
+      throw cause;
+    }
+  };
+}

@@ -1,0 +1,81 @@
+/**
+ * How a label passes from one session to the next: marked at the edge, the former client cut off there, then kicked at
+ * frps (DESIGN.md §5). An edge that cannot be asked does not keep a newcomer out: the kick alone does it too, later.
+ */
+import type { Door, Label } from "@keyhole/core";
+import type { Kicks } from "./kicks.ts";
+import type { Log } from "./log.ts";
+import type { SessionConnections } from "./session-connections.ts";
+import type { SessionRecords } from "./session-records.ts";
+import type { Session, SessionRegistry } from "./session-registry.ts";
+
+/** How long a hand-over may take inside a Login, in ms; the rest of it goes on in the background. */
+const handOverBudgetMs = 700;
+/** How long the edge holds requests for a newcomer, in ms; a label that nobody serves by then is offline. */
+const handOverHoldMs = 1500;
+/** How long a kick may take that nobody waits for, in ms. */
+const kickMs = 5000;
+
+/** Takes labels and connections away from sessions. */
+export type HandOver = {
+  /** Ends the connections of the displaced. False when that was not done in time; then it goes on in the background. */
+  displace(newcomer: Session, displaced: readonly Session[]): Promise<boolean>;
+  /** True, once, when the label's holder was displaced and nobody has taken the label up since. */
+  conclude(label: Label): boolean;
+  /** Ends the session's connection at the edge and at frps. Never rejects. */
+  disconnect(session: Session): Promise<void>;
+};
+
+/** Makes the hand-over. */
+export function createHandOver(deps: {
+  readonly registry: SessionRegistry;
+  readonly door: Door;
+  readonly kicks: Kicks;
+  readonly connections: SessionConnections;
+  readonly records: SessionRecords;
+  readonly log: Log;
+}): HandOver {
+  const { registry, door, kicks, connections, records, log } = deps;
+  /** Labels whose holder was displaced and whose newcomer has not connected yet. */
+  const open = new Set<Label>();
+
+  /** After the hold: a label that was to be handed over, and that nobody has taken up, is offline. */
+  function settle(label: Label): void {
+    if (registry.living(label).some((session) => session.connectedAt !== undefined)) open.delete(label);
+    if (open.delete(label)) records.leave(label, "offline");
+  }
+
+  return {
+    async displace(newcomer, displaced) {
+      const { label, ticket } = newcomer;
+      open.add(label);
+      await door
+        .handOver(label)
+        .catch((cause: unknown) => log.warn({ label, cause: String(cause) }, "the edge could not be told of a hand-over"));
+      const work = Promise.all(
+        displaced.map(async (former) => {
+          await connections.cut(former);
+          // The same ticket is the newcomer's own: frps closes that session itself, and a kick would close the newcomer.
+          if (former.ticket !== ticket) await kicks.kick(former.ticket, handOverBudgetMs);
+        }),
+      );
+      setTimeout(() => settle(label), handOverHoldMs).unref();
+      try {
+        await work;
+        return true;
+      } catch (cause) {
+        log.warn({ label, cause: String(cause) }, "a displaced client could not be closed in time");
+        return false;
+      }
+    },
+
+    conclude: (label) => open.delete(label),
+
+    async disconnect(session) {
+      await connections.cut(session);
+      await kicks
+        .kick(session.ticket, kickMs)
+        .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+    },
+  };
+}

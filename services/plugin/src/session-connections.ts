@@ -1,0 +1,89 @@
+/**
+ * Which connection at the edge is whose. A connection that a session was admitted on is claimed; when the session ends it
+ * is released, and the edge ends it soon unless its client logs in or opens its tunnel again. What is asked of one
+ * connection reaches the edge in the order in which it was asked. Nothing here rejects: an edge that is away has no
+ * connections.
+ */
+import type { Door } from "@keyhole/core";
+import { adoptedId } from "./adopted-id.ts";
+import type { Log } from "./log.ts";
+import type { Session } from "./session-registry.ts";
+
+const maxFormer = 100_000;
+
+/** The connections of sessions. */
+export type SessionConnections = {
+  /** Not waited for: the edge gives an unclaimed connection 15 s. */
+  claim(session: Session): void;
+  /** The session ended by itself: its client may still be there, and open its proxy again. */
+  release(session: Session): void;
+  cut(session: Session): Promise<void>;
+  /** Where the client of a session is that this process does not know, or does not know any more. */
+  find(client: { readonly id: string; readonly ticket: string }): Promise<string | undefined>;
+  /** Claims again, also what only the edge knows: it forgot every claim. `isLiving` is asked after the edge was. */
+  reclaim(session: Session, isLiving: () => boolean): Promise<void>;
+};
+
+/** Makes them. */
+export function createSessionConnections(deps: { readonly door: Door; readonly log: Log }): SessionConnections {
+  const { door, log } = deps;
+  /** Connections of sessions that ended, by session id: a client that closes its proxy and opens another is on the same one. */
+  const former = new Map<string, string>();
+  /** The last thing under way for each connection. */
+  const underWay = new Map<string, Promise<void>>();
+
+  function ask(connectionId: string, what: string, work: () => Promise<unknown>): Promise<void> {
+    const asked = (underWay.get(connectionId) ?? Promise.resolve()).then(work).then(
+      () => {},
+      (cause: unknown) => log.warn({ what, cause: String(cause) }, "the edge did not do what was asked of a connection"),
+    );
+    const settled = asked.then(() => {
+      if (underWay.get(connectionId) === settled) underWay.delete(connectionId);
+    });
+    underWay.set(connectionId, settled);
+    return settled;
+  }
+
+  async function locate(session: Pick<Session, "connectionId" | "ticket">): Promise<string | undefined> {
+    if (session.connectionId !== undefined) return session.connectionId;
+    return await door.claimedBy(adoptedId(session.ticket)).catch((cause: unknown) => {
+      log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
+      return undefined;
+    });
+  }
+
+  function claim(session: Session): void {
+    const { connectionId, ticket } = session;
+    if (connectionId !== undefined) void ask(connectionId, "claim", () => door.claim(connectionId, adoptedId(ticket)));
+  }
+
+  return {
+    claim,
+
+    release({ id, connectionId }) {
+      if (connectionId === undefined) return;
+      former.set(id, connectionId);
+      for (const oldest of former.keys()) {
+        if (former.size <= maxFormer) break;
+        former.delete(oldest);
+      }
+      void ask(connectionId, "release", () => door.release(connectionId));
+    },
+
+    async cut(session) {
+      const connectionId = await locate(session);
+      if (connectionId !== undefined) await ask(connectionId, "cut", () => door.cut(connectionId));
+    },
+
+    async find({ id, ticket }) {
+      return former.get(id) ?? former.get(adoptedId(ticket)) ?? (await locate({ connectionId: undefined, ticket }));
+    },
+
+    async reclaim(session, isLiving) {
+      const connectionId = await locate(session);
+      if (connectionId === undefined || !isLiving()) return;
+      session.connectionId = connectionId;
+      claim(session);
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/**
+ * Which file lies at a path, looked at no more than ten times a second: every login reads, and a file is put in place of
+ * another by a person, once in a year. Who acknowledges something looks for sure.
+ */
+import { statFile } from "./database-file.ts";
+
+/** How long an answer is believed, in ms. */
+const believedMs = 100;
+
+/** Device and inode of the file at a path; undefined when there is none. Throws `STORE_UNAVAILABLE` when that cannot be told. */
+export type FileGlance = {
+  /** As it was within the last 100 ms. */
+  glance(): string | undefined;
+  /** As it is now. */
+  look(): string | undefined;
+  /** The next glance looks: something went wrong with the file. */
+  doubt(): void;
+};
+
+/** Makes the glance at one path. Its timer keeps no process alive. */
+export function createFileGlance(path: string): FileGlance {
+  let believed: string | undefined;
+  const doubt = (): void => {
+    believed = undefined;
+  };
+  const look = (): string | undefined => {
+    const stats = statFile(path);
+    return stats === undefined ? undefined : `${stats.dev}:${stats.ino}`;
+  };
+  return {
+    look,
+    doubt,
+    glance() {
+      if (believed !== undefined) return believed;
+      believed = look();
+      if (believed !== undefined) setTimeout(doubt, believedMs).unref();
+      return believed;
+    },
+  };
+}
