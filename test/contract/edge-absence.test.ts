@@ -39,6 +39,7 @@ beforeEach(async () => {
     connectionOf: (address) => reached("connectionOf", () => runtime.connectionOf(address)),
     claim: (id, holder) => reached("claim", () => runtime.claim(id, holder)),
     release: (connectionId) => reached("release", () => runtime.release(connectionId)),
+    keepOnly: (holders) => reached("keepOnly", () => runtime.keepOnly(holders)),
     claimedBy: (holder) => reached("claimedBy", () => runtime.claimedBy(holder)),
     cut: (id) => reached("cut", () => runtime.cut(id)),
   };

@@ -42,6 +42,7 @@ const door: Door = {
   connectionOf: async () => undefined,
   claim: async () => {},
   release: async () => {},
+  keepOnly: async () => {},
   claimedBy: async () => undefined,
 };
 const bought = await openTokenStore({ path: join(order.dir, "tokens.db"), log });

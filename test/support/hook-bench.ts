@@ -107,7 +107,6 @@ export async function startHookBench(
     delete: async (label, { reason }) => void doorCalls.push(`delete ${label} ${reason}`),
     replaceAll: async ({ live }) => {
       doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`);
-      claimed.clear();
     },
     handOver: async (label) => void doorCalls.push(`hand over ${label}`),
     block: async (label) => void doorCalls.push(`block ${label}`),
@@ -124,6 +123,9 @@ export async function startHookBench(
     release: async (connectionId) => {
       claimed.delete(connectionId);
       for (const [holder, held] of holders) if (held === connectionId) holders.delete(holder);
+    },
+    keepOnly: async (kept) => {
+      for (const [holder, held] of holders) if (!kept.has(holder)) await door.release(held);
     },
     claimedBy: async (holder) => holders.get(holder),
   };

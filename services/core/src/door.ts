@@ -32,7 +32,7 @@ export type Door = {
   put(entry: LiveEntry): Promise<void>;
   /** The label is not served any more; `lastSeen` is shown to visitors to the hour. */
   delete(label: Label, leave: { readonly lastSeen: Date; readonly reason: LeaveReason }): Promise<void>;
-  /** Replaces everything (at start, and when a new edge process is seen). Connections must be claimed again after it, as after `release`. */
+  /** Replaces everything (at start, and when a new edge process is seen). */
   replaceAll(state: DoorState): Promise<void>;
   /** Another session is about to take the label over: hold what breaks, for at most 1.5 s. */
   handOver(label: Label): Promise<void>;
@@ -51,6 +51,8 @@ export type Door = {
   claim(connectionId: string, holder: string): Promise<void>;
   /** The session on this connection has ended. A client may log in or open its tunnel again on it; a connection that nobody claims again soon is ended. */
   release(connectionId: string): Promise<void>;
+  /** These are all the holders there are: what was claimed for anybody else is released. What this process does not know of ended while nobody could tell. */
+  keepOnly(holders: ReadonlySet<string>): Promise<void>;
   /** The newest connection that was claimed for this holder and still lives: so a plugin that was restarted can cut what it adopts. */
   claimedBy(holder: string): Promise<string | undefined>;
   /** Ends this connection on both sides. False when it is gone already. */

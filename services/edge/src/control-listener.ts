@@ -25,8 +25,7 @@ export type ControlListener = {
   cut(connectionId: string): boolean;
   claim(connectionId: string, holder: string): void;
   release(connectionId: string): void;
-  /** Everybody must be claimed again soon; who holds what is remembered until then. */
-  releaseAll(): void;
+  keepOnly(holders: ReadonlySet<string>): void;
   claimedBy(holder: string): string | undefined;
   connectionOf(clientAddress: string): ControlConnection | undefined;
   connections(): number;
@@ -88,6 +87,11 @@ export async function startControlListener(options: {
       log.info({ source: pair.source }, "a control connection was ended: it has no session");
       end(pair);
     }, options.claimTimeoutMs ?? defaultClaimTimeoutMs).unref();
+  };
+  const release = (pair: Pair): void => {
+    unclaim(pair);
+    pair.holder = undefined;
+    awaitClaim(pair);
   };
   const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
     count += 1;
@@ -205,13 +209,10 @@ export async function startControlListener(options: {
     },
     release(connectionId) {
       const pair = pairs.get(connectionId);
-      if (pair === undefined) return;
-      unclaim(pair);
-      pair.holder = undefined;
-      awaitClaim(pair);
+      if (pair !== undefined) release(pair);
     },
-    releaseAll() {
-      for (const pair of pairs.values()) awaitClaim(pair);
+    keepOnly(holders) {
+      for (const pair of pairs.values()) if (pair.holder !== undefined && !holders.has(pair.holder)) release(pair);
     },
     claimedBy: (holder) => byHolder.get(holder)?.at(-1)?.id,
     connectionOf(clientAddress) {

@@ -165,6 +165,9 @@ export function createDoor(options: {
     async release(connectionId) {
       await reach(() => runtime.release(connectionId));
     },
+    async keepOnly(holders) {
+      await reach(() => runtime.keepOnly(holders));
+    },
     async claimedBy(holder) {
       const reached = await reach(() => runtime.claimedBy(holder));
       return "value" in reached ? reached.value : undefined;

@@ -148,8 +148,6 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     async replaceAll(state) {
       states.replaceAll(state);
-      // Sessions that ended while nobody told us have left their connections behind.
-      control.releaseAll();
       for (const label of state.blocked) traffic.endAll(label);
     },
     async handOver(label: Label) {
@@ -171,6 +169,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     async release(connectionId) {
       control.release(connectionId);
+    },
+    async keepOnly(holders) {
+      control.keepOnly(holders);
     },
     async claimedBy(holder) {
       return control.claimedBy(holder);

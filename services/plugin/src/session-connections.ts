@@ -20,8 +20,10 @@ export type SessionConnections = {
   cut(session: Session): Promise<void>;
   /** Where the client of a session is that this process does not know, or does not know any more. */
   find(client: { readonly id: string; readonly ticket: string }): Promise<string | undefined>;
-  /** Claims again, also what only the edge knows: it forgot every claim. `isLiving` is asked after the edge was. */
+  /** Finds the connection of a session that was adopted, and claims what is known: the edge may be a new one, or may not have heard it. */
   reclaim(session: Session, isLiving: () => boolean): Promise<void>;
+  /** Releases whatever is of nobody who lives at that moment. */
+  keepOnly(living: () => Iterable<Session>): Promise<void>;
 };
 
 /** Makes them. */
@@ -84,6 +86,12 @@ export function createSessionConnections(deps: { readonly door: Door; readonly l
       if (connectionId === undefined || !isLiving()) return;
       session.connectionId = connectionId;
       claim(session);
+    },
+
+    async keepOnly(living) {
+      // Every claim that was made is on its way first; one that is made later comes later.
+      await Promise.all(underWay.values());
+      await door.keepOnly(new Set(Array.from(living(), ({ ticket }) => adoptedId(ticket))));
     },
   };
 }

@@ -66,12 +66,13 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       connectedAt === undefined ? [] : [{ label, since: connectedAt }],
     );
     await door.replaceAll({ live, lastSeen, blocked: deps.blocked });
-    // With that the edge forgot whose its connections are.
     const living = [...registry.all()];
     for (let start = 0; start < living.length; start += reclaimedAtOnce) {
       const some = living.slice(start, start + reclaimedAtOnce);
       await Promise.all(some.map((session) => connections.reclaim(session, () => registry.has(session))));
     }
+    // What ended while nobody could tell is nobody's. Last, and in one step: a plugin that dies before it has cost nobody a connection.
+    await connections.keepOnly(() => registry.all());
   }
 
   /** First pass: who is there already was admitted by a process before this one. */

@@ -26,6 +26,7 @@ const edgeCall = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("cut"), connectionId: shortText }),
   z.strictObject({ method: z.literal("claim"), connectionId: shortText, holder: z.string().max(64) }),
   z.strictObject({ method: z.literal("release"), connectionId: shortText }),
+  z.strictObject({ method: z.literal("keepOnly"), holders: z.array(z.string().max(64)) }),
   z.strictObject({ method: z.literal("claimedBy"), holder: z.string().max(64) }),
   z.strictObject({ method: z.literal("connectionOf"), clientAddress: shortText }),
 ]);
@@ -69,6 +70,8 @@ export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeo
       return await runtime.claim(call.connectionId, call.holder);
     case "release":
       return await runtime.release(call.connectionId);
+    case "keepOnly":
+      return await runtime.keepOnly(new Set(call.holders));
     case "claimedBy":
       return (await runtime.claimedBy(call.holder)) ?? null;
     case "connectionOf":

@@ -45,6 +45,7 @@ async function startEdge(calls: unknown[], slow?: Promise<void>): Promise<AsyncD
     unblock: hear("unblock"),
     claim: hear("claim"),
     release: hear("release"),
+    keepOnly: hear("keepOnly"),
     cut: async (id) => id === "known",
     claimedBy: async (holder) => (holder === "holder" ? "7-1" : undefined),
     connectionOf: async (address) => (address === "127.0.0.1:4" ? { id: "7-1", source: "10.0.0.1:5" } : undefined),
@@ -76,6 +77,7 @@ describe("edge.sock", () => {
       runtime.unblock(alice),
       runtime.claim("7-1", "holder"),
       runtime.release("7-1"),
+      runtime.keepOnly(new Set(["holder"])),
       runtime.replaceAll({ live: [{ label: alice, since }], lastSeen: new Map([[alice, since]]), blocked: new Set([alice]) }),
     ]);
     expect(calls).toEqual([
@@ -86,6 +88,7 @@ describe("edge.sock", () => {
       ["unblock", alice],
       ["claim", "7-1", "holder"],
       ["release", "7-1"],
+      ["keepOnly", new Set(["holder"])],
       ["replaceAll", { live: [{ label: alice, since }], lastSeen: new Map([[alice, since]]), blocked: new Set([alice]) }],
     ]);
     expect(await Promise.all([runtime.cut("known"), runtime.cut("gone")])).toEqual([true, false]);

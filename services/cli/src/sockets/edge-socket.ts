@@ -61,7 +61,9 @@ export function connectEdge(options: { readonly path: string; readonly onEdge: (
     isSending = true;
     while (waiting.length > 0) {
       const batch = waiting.splice(0, maxBatch);
-      const timeoutMs = batch.some(({ call }) => call.method === "replaceAll") ? pushTimeoutMs : callTimeoutMs;
+      const timeoutMs = batch.some(({ call }) => call.method === "replaceAll" || call.method === "keepOnly")
+        ? pushTimeoutMs
+        : callTimeoutMs;
       try {
         const answer = await client.call("POST", "/calls", { calls: batch.map(({ call }) => call) }, timeoutMs);
         const { results } = edgeResults.parse(answer);
@@ -133,6 +135,7 @@ export function connectEdge(options: { readonly path: string; readonly onEdge: (
     cut: async (connectionId) => (await call({ method: "cut", connectionId })) === true,
     claim: async (connectionId, holder) => void (await call({ method: "claim", connectionId, holder })),
     release: async (connectionId) => void (await call({ method: "release", connectionId })),
+    keepOnly: async (holders) => void (await call({ method: "keepOnly", holders: [...holders] })),
     claimedBy: async (holder) => {
       const id = await call({ method: "claimedBy", holder });
       return typeof id === "string" ? id : undefined;
