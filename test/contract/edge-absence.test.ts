@@ -37,7 +37,7 @@ beforeEach(async () => {
     block: (label) => reached("block", () => runtime.block(label)),
     unblock: (label) => reached("unblock", () => runtime.unblock(label)),
     connectionOf: (address) => reached("connectionOf", () => runtime.connectionOf(address)),
-    claim: (id, holder) => reached("claim", () => runtime.claim(id, holder)),
+    claim: (id, session) => reached("claim", () => runtime.claim(id, session)),
     release: (connectionId) => reached("release", () => runtime.release(connectionId)),
     keepOnly: (holders) => reached("keepOnly", () => runtime.keepOnly(holders)),
     claimedBy: (holder) => reached("claimedBy", () => runtime.claimedBy(holder)),
@@ -62,14 +62,14 @@ describe.each([
     absence = how;
   });
 
-  it("fails no coming and going, has no connections, and is complained of once until it is back", async () => {
+  it("fails no coming and going, cannot say who is connected, and is complained of once until it is back", async () => {
     await door.put({ label: labelOf("1"), since });
     await door.delete(live, leave);
     await door.handOver(labelOf("1"));
-    await door.claim("id", "holder");
+    await door.claim("id", { holder: "holder", label: live });
     expect(await door.cut("id")).toBe(false);
     expect(await door.claimedBy("holder")).toBeUndefined();
-    expect(await door.connectionOf("127.0.0.1:1")).toBeUndefined();
+    await expect(door.connectionOf("127.0.0.1:1")).rejects.toMatchObject({ code: "EDGE_UNREACHABLE" });
     expect(await read("live.map")).toBe(`${labelOf("1")} ${since.toISOString()}\n`);
     expect(await read("last-seen.map")).toBe(`${live} ${since.toISOString()}\n`);
     expect([said("warn"), said("info")]).toEqual([1, 0]);

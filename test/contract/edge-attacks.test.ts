@@ -9,7 +9,7 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { first } from "./edge-certificates.ts";
-import { asApp, domain, eventually, type Harness, hostOf, labelOf, live, openHarness, sendRaw, visit } from "./edge-harness.ts";
+import { asApp, asFrps, domain, eventually, type Harness, hostOf, labelOf, live, openHarness, sendRaw, visit } from "./edge-harness.ts";
 
 let harness: Harness;
 let plain: Harness["frps"]["handle"];
@@ -84,7 +84,7 @@ describe("port 7000", () => {
   it("a connection that nobody claims is ended, a claimed one stays", async () => {
     const claimed = await dial();
     const id = (await harness.door.connectionOf(claimed.address))?.id ?? "";
-    await harness.door.claim(id, "holder");
+    await harness.door.claim(id, { holder: "holder", label: live });
     expect([await harness.door.claimedBy("holder"), await harness.door.claimedBy("nobody")]).toEqual([id, undefined]);
     const idle = await dial();
     expect((await harness.door.connectionOf(idle.address))?.id).not.toBe(id);
@@ -105,17 +105,36 @@ describe("port 7000", () => {
     const [lostId = "", keptId = ""] = await Promise.all(
       [lost, kept].map(async ({ address }) => (await harness.door.connectionOf(address))?.id),
     );
-    await harness.door.claim(lostId, "lost");
-    await harness.door.claim(keptId, "kept");
+    await harness.door.claim(lostId, { holder: "lost", label: live });
+    await harness.door.claim(keptId, { holder: "kept", label: live });
     await lose(lostId);
     if (manner === "its session has ended") {
       await lose(keptId);
-      await harness.door.claim(keptId, "kept");
+      await harness.door.claim(keptId, { holder: "kept", label: live });
     }
     lost.frps.resume();
     await once(lost.client, "close");
     expect([await harness.door.claimedBy("lost"), await harness.door.claimedBy("kept")]).toEqual([undefined, keptId]);
     expect(await harness.door.cut(keptId)).toBe(true);
+  });
+
+  it("11: whose client is gone holds the label's requests, before anybody says what became of it", async () => {
+    const label = labelOf("d");
+    await harness.door.put({ label, since: new Date() });
+    const { client, frps, address } = await dial();
+    frps.resume().on("end", () => frps.end());
+    const id = (await harness.door.connectionOf(address))?.id ?? "";
+    await harness.door.claim(id, { holder: "lost", label });
+    harness.frps.handle = (_req, res) => asFrps(res);
+    // Past the transition that its coming began: what frps does not know is the app's absence then.
+    await eventually("it is settled", async () => (await visit(harness.edge, hostOf(label))).json["code"] === "APP_UNREACHABLE");
+    client.destroy();
+    await eventually("it is lost", async () => (await harness.door.connectionOf(address)) === undefined);
+    const held = visit(harness.edge, hostOf(label));
+    await eventually("it is held", () => harness.edge.stats().held === 1);
+    harness.frps.handle = (_req, res) => asApp(res).end("back");
+    await harness.door.put({ label, since: new Date() });
+    expect((await held).status).toBe(200);
   });
 
   it.each([["whole"], ["byte by byte"]])("a GET inside TLS is closed and nothing of it reaches frps: %s", async (manner) => {

@@ -86,12 +86,12 @@ describe("port 7000", () => {
       await eventually("it is known", async () => (await harness.door.connectionOf(addressOf(frps))) !== undefined);
       const id = (await harness.door.connectionOf(addressOf(frps)))?.id ?? "";
       ids.push(id);
-      await harness.door.claim(id, "holder");
+      await harness.door.claim(id, { holder: "holder", label: live });
       expect(await harness.door.claimedBy("holder")).toBe(id);
     }
     dialed[1]?.client.destroy();
     await eventually("the former is told", async () => (await harness.door.claimedBy("holder")) === ids[0]);
-    await harness.door.claim(ids[0] ?? "", "another");
+    await harness.door.claim(ids[0] ?? "", { holder: "another", label: live });
     expect([await harness.door.claimedBy("holder"), await harness.door.claimedBy("another")]).toEqual([undefined, ids[0]]);
     dialed[0]?.client.destroy();
     await eventually("nobody is left", async () => (await harness.door.claimedBy("another")) === undefined);

@@ -152,6 +152,27 @@ describe("a second client", () => {
     expect(admitted(await bench.login(alice, token, first.ticket)).ticket).toBe(first.ticket);
   });
 
+  it("2: that has left before it is answered displaces nobody", async () => {
+    const token = await bench.buyToken(alice);
+    await connected(token, "", "127.0.0.1:40001");
+    bench.doorCalls.length = 0;
+    bench.gone.add("127.0.0.1:40002");
+    expect(codeOf(await bench.login(alice, token, "", "127.0.0.1:40002"))).toBe("CLIENT_GONE");
+    expect([bench.doorCalls, bench.kicked]).toEqual([[], []]);
+    expect((await bench.plugin.readStatus(alice)).status).toBe("connected");
+  });
+
+  it("2: that left with its answer keeps the label from nobody for longer than two seconds", async () => {
+    const token = await bench.buyToken(alice);
+    const first = await connected(token, "", "127.0.0.1:40001");
+    admitted(await bench.login(alice, token, "", "127.0.0.1:40002"));
+    expect(codeOf(await bench.login(alice, token, first.ticket))).toBe("REPLACED_BY_NEWER_CLIENT");
+    bench.frps = { clients: [], proxies: [] };
+    bench.now = new Date(bench.now.getTime() + 2100);
+    await bench.plugin.reconcile();
+    expect(codeOf(await bench.login(alice, token, first.ticket))).toBe("admitted");
+  });
+
   it("2: is refused while a kick takes longer than the budget, and the kick goes on", async () => {
     const token = await bench.buyToken(alice);
     const first = await connected(token);

@@ -53,6 +53,8 @@ export type HookBench = AsyncDisposable & {
   readonly doorCalls: string[];
   /** Connections that the edge keeps: the others it ends after a while. */
   readonly claimed: ReadonlySet<string>;
+  /** Addresses whose connections have ended before the plugin hears of them. */
+  readonly gone: Set<string>;
   /** Run ids that were kicked, in order. */
   readonly kicked: string[];
   /** What frps's dashboard shows. */
@@ -97,6 +99,7 @@ export async function startHookBench(
   const kicked: string[] = [];
   const holders = new Map<string, string>();
   const claimed = new Set<string>();
+  const gone = new Set<string>();
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
@@ -115,8 +118,8 @@ export async function startHookBench(
       doorCalls.push(`cut ${connectionId}`);
       return true;
     },
-    connectionOf: async (clientAddress) => ({ id: clientAddress, source: clientAddress }),
-    claim: async (connectionId, holder) => {
+    connectionOf: async (clientAddress) => (gone.has(clientAddress) ? undefined : { id: clientAddress, source: clientAddress }),
+    claim: async (connectionId, { holder }) => {
       holders.set(holder, connectionId);
       claimed.add(connectionId);
     },
@@ -136,6 +139,7 @@ export async function startHookBench(
     log,
     doorCalls,
     claimed,
+    gone,
     kicked,
     frps: settings.frps ?? { clients: [], proxies: [] },
     rows: "kept",

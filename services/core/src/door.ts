@@ -23,9 +23,8 @@ export type ControlConnection = { readonly id: string; readonly source: string }
 
 /**
  * What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. An edge that
- * is away (it is being restarted) fails nothing but a block it cannot promise: what changed is in the files, and the plugin
- * pushes everything once an edge is there again. An edge that is away has no connections either: none is found, and a cut
- * resolves to false.
+ * is away (it is being restarted) fails nothing but a block it cannot promise, and a question it cannot answer: what changed
+ * is in the files, and the plugin pushes everything once an edge is there again. A cut resolves to false then.
  */
 export type Door = {
   /** The label is served from now on. Requests that meet frps before the proxy is registered are held, not failed. */
@@ -41,14 +40,16 @@ export type Door = {
   unblock(label: Label): Promise<void>;
   /**
    * The connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`) at this moment; undefined when the
-   * edge has none. Ask at Login and keep the id: ports are used again, so an address names nobody afterwards.
+   * edge has none: the client has left. Ask at Login and keep the id: ports are used again, so an address names nobody
+   * afterwards. Throws `Fault("EDGE_UNREACHABLE")` when nobody can tell.
    */
   connectionOf(clientAddress: string): Promise<ControlConnection | undefined>;
   /**
-   * A session was admitted on this connection. One that nobody claims is ended soon after it was opened. The edge remembers
-   * `holder` (no secret, at most 64 characters) for as long as the connection lives.
+   * A session of this label was admitted on this connection. One that nobody claims is ended soon after it was opened. The
+   * edge remembers `holder` (no secret, at most 64 characters) for as long as the connection lives. Its end is the first
+   * anybody hears of a client that is gone, or of frps: from then on the label's requests are held, as at a hand-over.
    */
-  claim(connectionId: string, holder: string): Promise<void>;
+  claim(connectionId: string, session: { readonly holder: string; readonly label: Label }): Promise<void>;
   /** The session on this connection has ended. A client may log in or open its tunnel again on it; a connection that nobody claims again soon is ended. */
   release(connectionId: string): Promise<void>;
   /** These are all the holders there are: what was claimed for anybody else is released. What this process does not know of ended while nobody could tell. */

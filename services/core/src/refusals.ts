@@ -260,6 +260,12 @@ const catalogue = {
     remedy: "Stop this client, or restart it to take over.",
     voices: ["hook"],
   },
+  CLIENT_GONE: {
+    status: 409,
+    sentence: "This client has left before its login could be decided.",
+    remedy: "Wait; frpc logs in again by itself.",
+    voices: ["hook"],
+  },
   STARTING_UP: {
     status: 503,
     sentence: "The service has just started and does not know yet who is connected.",

@@ -7,7 +7,7 @@
  */
 import { connect, type Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
-import type { ControlConnection } from "@keyhole/core";
+import type { ControlConnection, Label } from "@keyhole/core";
 import { printEndpoint } from "./addresses.ts";
 import { openCertificate } from "./certificate.ts";
 import { joinSockets } from "./join-sockets.ts";
@@ -23,7 +23,7 @@ const defaultClaimTimeoutMs = 15_000;
 export type ControlListener = {
   readonly port: number;
   cut(connectionId: string): boolean;
-  claim(connectionId: string, holder: string): void;
+  claim(connectionId: string, session: { readonly holder: string; readonly label: Label }): void;
   release(connectionId: string): void;
   keepOnly(holders: ReadonlySet<string>): void;
   claimedBy(holder: string): string | undefined;
@@ -42,6 +42,7 @@ type Pair = ControlConnection & {
   /** Ends the pair while it is nobody's. */
   unclaimed: NodeJS.Timeout | undefined;
   holder: string | undefined;
+  label: Label | undefined;
 };
 
 export async function startControlListener(options: {
@@ -50,6 +51,8 @@ export async function startControlListener(options: {
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
   readonly claimTimeoutMs?: number;
+  /** The connection of a label's session has ended, whoever ended it. */
+  readonly onLost: (label: Label) => void;
   readonly now: () => Date;
   readonly log: Log;
 }): Promise<ControlListener> {
@@ -75,6 +78,7 @@ export async function startControlListener(options: {
     pairs.delete(pair.id);
     if (byAddress.get(pair.clientAddress) === pair) byAddress.delete(pair.clientAddress);
     unclaim(pair);
+    if (pair.label !== undefined) options.onLost(pair.label);
   };
   const end = (pair: Pair): void => {
     forget(pair);
@@ -91,6 +95,7 @@ export async function startControlListener(options: {
   const release = (pair: Pair): void => {
     unclaim(pair);
     pair.holder = undefined;
+    pair.label = undefined;
     awaitClaim(pair);
   };
   const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
@@ -103,6 +108,7 @@ export async function startControlListener(options: {
       frps,
       unclaimed: undefined,
       holder: undefined,
+      label: undefined,
     };
     awaitClaim(pair);
     pairs.set(pair.id, pair);
@@ -199,12 +205,13 @@ export async function startControlListener(options: {
       log.info({ clientAddress: pair.clientAddress, source: pair.source }, "a control connection was cut");
       return true;
     },
-    claim(connectionId, holder) {
+    claim(connectionId, { holder, label }) {
       const pair = pairs.get(connectionId);
       if (pair === undefined) return;
       clearTimeout(pair.unclaimed);
       unclaim(pair);
       pair.holder = holder;
+      pair.label = label;
       byHolder.set(holder, [...(byHolder.get(holder) ?? []), pair]);
     },
     release(connectionId) {

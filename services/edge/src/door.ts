@@ -159,8 +159,8 @@ export function createDoor(options: {
       const reached = await reach(() => runtime.cut(connectionId));
       return "value" in reached && reached.value;
     },
-    async claim(connectionId, holder) {
-      await reach(() => runtime.claim(connectionId, holder));
+    async claim(connectionId, session) {
+      await reach(() => runtime.claim(connectionId, session));
     },
     async release(connectionId) {
       await reach(() => runtime.release(connectionId));
@@ -174,7 +174,8 @@ export function createDoor(options: {
     },
     async connectionOf(clientAddress) {
       const reached = await reach(() => runtime.connectionOf(clientAddress));
-      return "value" in reached ? reached.value : undefined;
+      if ("value" in reached) return reached.value;
+      throw reached.fault;
     },
   };
 }

@@ -129,6 +129,10 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     keyFile: options.control.keyFile,
     frps: { host: options.frps.host, port: options.frps.bindPort },
     ...(options.claimTimeoutMs === undefined ? {} : { claimTimeoutMs: options.claimTimeoutMs }),
+    // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
+    onLost(label) {
+      if (states.isLive(label)) states.handOver(label);
+    },
     now,
     log,
   }).catch(async (error: unknown) => {
@@ -164,8 +168,8 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     async cut(connectionId) {
       return control.cut(connectionId);
     },
-    async claim(connectionId, holder) {
-      control.claim(connectionId, holder);
+    async claim(connectionId, session) {
+      control.claim(connectionId, session);
     },
     async release(connectionId) {
       control.release(connectionId);

@@ -34,18 +34,18 @@ import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
 /** A login whose credential is genuine. */
-type LoginAttempt = {
+export type LoginAttempt = {
   readonly credential: Credential;
   readonly runId: string;
-  /** The client's connection at the edge: the question is under way. */
-  readonly connectionId: Promise<string | undefined>;
+  /** The client's connection at the edge: the question is under way. `isGone`: the edge has none, so the client has left. */
+  readonly connection: Promise<{ readonly id: string | undefined; readonly source: string | undefined; readonly isGone: boolean }>;
 };
 
 /** Who asks for a session: the id it will have, and what the client sent as run_id. */
 type Client = {
   readonly id: string;
   readonly runId: string;
-  readonly connectionId: Promise<string | undefined> | undefined;
+  readonly connection: Promise<{ readonly id: string | undefined; readonly isGone: boolean }> | undefined;
   /** The proxies of a client that frps served before this process began. */
   readonly proxyNames?: readonly string[];
 };
@@ -106,12 +106,14 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   async function install(credential: Credential & { readonly endsAt?: Date }, client: Client): Promise<Verdict<Session>> {
     const { label, kind } = credential;
     const ticket = readTicket(label, client.runId, deps.ticketKeys());
-    const [{ recorded, newest, notBefore }, former, highest, connectionId] = await Promise.all([
+    const [{ recorded, newest, notBefore }, former, highest, connection] = await Promise.all([
       tokens.readCredential(label, kind, credential.issuedAt),
       ticket === undefined ? undefined : sessions.findSession(label, ticket.generation),
       known.highest(label, now().getTime()),
-      client.connectionId,
+      client.connection,
     ]);
+    // Its Login has waited for us, and nobody waits for the answer: a client that serves must not go for it.
+    if (connection?.isGone === true) return refuse("CLIENT_GONE");
     const others = registry.living(label);
     for (const other of others) raise(other, newest);
     const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
@@ -127,7 +129,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       highestGeneration: Math.max(highest, known.noted(label), ticket?.generation ?? 0, ...others.map(({ generation }) => generation)),
     });
     if (!verdict.granted) return verdict;
-    const session = createSession(credential, client, verdict.value, connectionId, former);
+    const session = createSession(credential, client, verdict.value, connection?.id, former);
     for (const other of others) end(other, other.generation === session.generation ? "closed" : "displaced");
     registry.add(session);
 
@@ -211,13 +213,12 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   return {
-    admit: ({ credential, runId, connectionId }) =>
-      install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connectionId }),
+    admit: ({ credential, runId, connection }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connection }),
 
-    resume: (client) => judgeFormer(client, { id: client.id, connectionId: connections.find(client) }),
+    resume: (client) => judgeFormer(client, { id: client.id, connection: connections.find(client).then((id) => ({ id, isGone: false })) }),
 
     // Its connection is found when everything is pushed to the edge, or when it must be cut.
-    adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connectionId: undefined, proxyNames: client.proxyNames }),
+    adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }),
 
     async openTunnel(session, proxyName) {
       if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;

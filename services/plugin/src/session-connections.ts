@@ -55,8 +55,8 @@ export function createSessionConnections(deps: { readonly door: Door; readonly l
   }
 
   function claim(session: Session): void {
-    const { connectionId, ticket } = session;
-    if (connectionId !== undefined) void ask(connectionId, "claim", () => door.claim(connectionId, adoptedId(ticket)));
+    const { connectionId, ticket, label } = session;
+    if (connectionId !== undefined) void ask(connectionId, "claim", () => door.claim(connectionId, { holder: adoptedId(ticket), label }));
   }
 
   return {

@@ -39,6 +39,8 @@ export type Upkeep = {
 
 /** How long a client may be logged in without a proxy, in ms. */
 const proxyDeadlineMs = 10_000;
+/** How long a client that was admitted may be missing from the dashboard, in ms: a hand-over and its answer take less. */
+const arrivalMs = 2000;
 /** How long frps may take to act on an answer of ours before the dashboard is believed, in ms. */
 const settleMs = 1000;
 /** How often it is recorded that the sessions are what their rows say, in ms. */
@@ -98,7 +100,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       const isServed = session.proxies.size > 0;
       if (isThere && isServed) session.seenAt = asOf;
       else if (session.connectedAt !== undefined) authority.forget(session, "lost");
-      else if (asOf.getTime() - session.admittedAt.getTime() > proxyDeadlineMs) {
+      else if (asOf.getTime() - session.admittedAt.getTime() > (isThere ? proxyDeadlineMs : arrivalMs)) {
         authority.forget(session, "lost");
         if (!isThere) continue;
         // Cut as well: nothing is lost with its connection, and a hostile client would keep it.

@@ -24,7 +24,7 @@ const edgeCall = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("block"), label }),
   z.strictObject({ method: z.literal("unblock"), label }),
   z.strictObject({ method: z.literal("cut"), connectionId: shortText }),
-  z.strictObject({ method: z.literal("claim"), connectionId: shortText, holder: z.string().max(64) }),
+  z.strictObject({ method: z.literal("claim"), connectionId: shortText, holder: z.string().max(64), label }),
   z.strictObject({ method: z.literal("release"), connectionId: shortText }),
   z.strictObject({ method: z.literal("keepOnly"), holders: z.array(z.string().max(64)) }),
   z.strictObject({ method: z.literal("claimedBy"), holder: z.string().max(64) }),
@@ -67,7 +67,7 @@ export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeo
     case "cut":
       return await runtime.cut(call.connectionId);
     case "claim":
-      return await runtime.claim(call.connectionId, call.holder);
+      return await runtime.claim(call.connectionId, { holder: call.holder, label: call.label });
     case "release":
       return await runtime.release(call.connectionId);
     case "keepOnly":

@@ -133,7 +133,7 @@ export function connectEdge(options: { readonly path: string; readonly onEdge: (
     block: async (label) => void (await call({ method: "block", label })),
     unblock: async (label) => void (await call({ method: "unblock", label })),
     cut: async (connectionId) => (await call({ method: "cut", connectionId })) === true,
-    claim: async (connectionId, holder) => void (await call({ method: "claim", connectionId, holder })),
+    claim: async (connectionId, { holder, label }) => void (await call({ method: "claim", connectionId, holder, label })),
     release: async (connectionId) => void (await call({ method: "release", connectionId })),
     keepOnly: async (holders) => void (await call({ method: "keepOnly", holders: [...holders] })),
     claimedBy: async (holder) => {

@@ -8,7 +8,7 @@ import type { Adoption } from "../adoption.ts";
 import { readCredential } from "../credential.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
-import type { SessionAuthority } from "../session-authority.ts";
+import type { LoginAttempt, SessionAuthority } from "../session-authority.ts";
 
 /** What the operation needs. */
 export type LoginDeps = {
@@ -27,18 +27,21 @@ const maxPoolCount = 5;
 /** Answers one Login. */
 export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
   if (deps.kicks.take(login.metas)) return { kind: "keep" };
-  const connection = deps.connectionOf(login.clientAddress).catch((cause: unknown) => {
-    deps.log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
-    return undefined;
-  });
+  const connection = deps.connectionOf(login.clientAddress).then(
+    (found) => ({ id: found?.id, source: found?.source, isGone: found === undefined }),
+    (cause: unknown) => {
+      deps.log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
+      return { id: undefined, source: undefined, isGone: false };
+    },
+  );
   const session = await admit(login, connection, deps);
   if (!session.granted) {
     const { code } = session.refusal;
-    deps.log.info({ event: "login.refused", code, requestId, source: (await connection)?.source, label: session.label }, "login refused");
+    deps.log.info({ event: "login.refused", code, requestId, source: (await connection).source, label: session.label }, "login refused");
     return { kind: "refuse", reason: describeReason(code) };
   }
   const { label, ticket, id, generation } = session.value;
-  const source = (await connection)?.source;
+  const { source } = await connection;
   deps.log.info(
     { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
     "login admitted",
@@ -64,16 +67,12 @@ export async function answerLogin(login: LoginContent, requestId: string, deps: 
 }
 
 /** A refusal says whose it was, where that was proved. */
-async function admit(login: LoginContent, connection: ReturnType<LoginDeps["connectionOf"]>, deps: LoginDeps) {
+async function admit(login: LoginContent, connection: LoginAttempt["connection"], deps: LoginDeps) {
   const credential = readCredential(login, deps.tokenKeys);
   if (!credential.granted) return { ...credential, label: undefined };
   const { label } = credential.value;
   if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return { ...refuse("STARTING_UP"), label };
-  const session = await deps.authority.admit({
-    credential: credential.value,
-    runId: login.runId,
-    connectionId: connection.then((found) => found?.id),
-  });
+  const session = await deps.authority.admit({ credential: credential.value, runId: login.runId, connection });
   return session.granted ? session : { ...session, label };
 }
 
