@@ -5,7 +5,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -30,7 +30,19 @@ export function setUp() {
     env,
     "frps and frpc could not be set up; the lines above say why.",
   );
+  linkNode(node);
   return { node, env };
+}
+
+/** `.cache/bin/node` is our Node, for units and scripts that start a part without npm. */
+function linkNode(node) {
+  if (isWindows) return;
+  const link = join(cache, "bin", "node");
+  if (existsSync(link) && realpathSync(link) === realpathSync(node)) return;
+  mkdirSync(join(cache, "bin"), { recursive: true });
+  const fresh = `${link}.${process.pid}`;
+  symlinkSync(node, fresh);
+  renameSync(fresh, link);
 }
 
 /** Node 24 runs our TypeScript as it is. The npm package of this platform holds nothing but the binary. */

@@ -202,6 +202,21 @@ describe("who serves", () => {
     expect(judge(unclear, turns)).toEqual([expect.stringContaining("by A, then by B, then by A again")]);
     expect(judge(unclear, turns.slice(0, 2), frpsKilled(550), turns.slice(2))).toEqual([]);
   });
+
+  it("2: whose time was up may come back after another, once a newer token was bought", () => {
+    const until = [
+      ...granted(-10, epoch),
+      started("a", 0),
+      established("a", 100),
+      started("b", 200),
+      established("b", 300),
+      request(1000, served("b")),
+      request(61_000, problem(503, "TUNNEL_OFFLINE")),
+    ];
+    const after = [...granted(62_000, epoch + 62), request(62_500, served("a")), established("b", 62_900), request(63_200, served("b"))];
+    expect(judge(...until, ...after)).toEqual([]);
+    expect(judge(...until, ...after, request(63_400, served("a")))).not.toEqual([]);
+  });
 });
 
 describe("whose time is up", () => {

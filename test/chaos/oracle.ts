@@ -43,8 +43,8 @@ const withEvidence = 40;
 
 /** Makes one. `ttlSeconds` is the life of a token. */
 export function createOracle({ ttlSeconds }: { readonly ttlSeconds: number }): Oracle {
-  const rank = createRankRule();
   const expiry = createExpiryRule(ttlSeconds);
+  const rank = createRankRule({ deadlineOf: expiry.deadlineOf });
   const token = createTokenRule(ttlSeconds);
   const calm = createCalmRule({ isFirst: rank.isFirst, deadlineOf: expiry.deadlineOf });
   const rules = [

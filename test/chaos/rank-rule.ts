@@ -46,8 +46,8 @@ export type RankRule = {
   isFirst(label: string, client: string): boolean;
 };
 
-/** Makes the rule. */
-export function createRankRule(): RankRule {
+/** Makes the rule. `deadlineOf`: when the label's newest token ends; who served until then is put out, and may come back after another. */
+export function createRankRule(deps: { readonly deadlineOf: (label: string) => number | undefined }): RankRule {
   let judged = 0;
   const labels = new Map<string, LabelState>();
   const stateOf = (label: string): LabelState => {
@@ -74,6 +74,7 @@ export function createRankRule(): RankRule {
 
   function judgeAnswer({ label, startedAt, at, outcome }: RequestEvent): string | undefined {
     const state = stateOf(label);
+    if ((deps.deadlineOf(label) ?? Number.POSITIVE_INFINITY) <= at) disturb(state, at, state.clients.values());
     const client = outcome.kind === "answered" && outcome.app?.label === label ? state.clients.get(outcome.app.client) : undefined;
     if (client === undefined) return undefined;
     if ([...state.clients.values()].some((other) => other !== client && !other.hasEnded)) judged += 1;

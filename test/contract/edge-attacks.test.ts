@@ -137,6 +137,23 @@ describe("port 7000", () => {
     expect((await held).status).toBe(200);
   });
 
+  it("11: whose client is gone, and nobody says what became of it, is offline after the hold, and no app is blamed", async () => {
+    const label = labelOf("e");
+    await harness.door.put({ label, since: new Date() });
+    const { client, frps, address } = await dial();
+    frps.resume().on("end", () => frps.end());
+    const id = (await harness.door.connectionOf(address))?.id ?? "";
+    await harness.door.claim(id, { holder: "lost", label });
+    harness.frps.handle = (_req, res) => asFrps(res);
+    client.destroy();
+    await eventually("it is lost", async () => (await harness.door.connectionOf(address)) === undefined);
+    const codes = async (): Promise<unknown> => (await visit(harness.edge, hostOf(label))).json["code"];
+    await eventually("the hold is over", async () => (await codes()) === "TUNNEL_OFFLINE");
+    // A client that is there, and whose app is not, is told from that.
+    await harness.door.put({ label, since: new Date() });
+    await eventually("it is settled", async () => (await codes()) === "APP_UNREACHABLE");
+  });
+
   it.each([["whole"], ["byte by byte"]])("a GET inside TLS is closed and nothing of it reaches frps: %s", async (manner) => {
     const { client, frps } = await dial();
     let received = 0;

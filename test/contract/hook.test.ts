@@ -152,12 +152,15 @@ describe("a second client", () => {
     expect(admitted(await bench.login(alice, token, first.ticket)).ticket).toBe(first.ticket);
   });
 
-  it("2: that has left before it is answered displaces nobody", async () => {
+  it.each([
+    ["has left before it is answered", "CLIENT_GONE", (address: string) => bench.gone.add(address)],
+    ["the edge cannot name, and so could not cut", "EDGE_SILENT", (address: string) => bench.silent.add(address)],
+  ])("2: that %s displaces nobody: %s", async (_name, code, lose) => {
     const token = await bench.buyToken(alice);
     await connected(token, "", "127.0.0.1:40001");
     bench.doorCalls.length = 0;
-    bench.gone.add("127.0.0.1:40002");
-    expect(codeOf(await bench.login(alice, token, "", "127.0.0.1:40002"))).toBe("CLIENT_GONE");
+    lose("127.0.0.1:40002");
+    expect(codeOf(await bench.login(alice, token, "", "127.0.0.1:40002"))).toBe(code);
     expect([bench.doorCalls, bench.kicked]).toEqual([[], []]);
     expect((await bench.plugin.readStatus(alice)).status).toBe("connected");
   });

@@ -7,6 +7,7 @@ import { request as requestHttp } from "node:http";
 import { join } from "node:path";
 import {
   type Door,
+  Fault,
   type KeyRing,
   type Label,
   mintTunnelToken,
@@ -55,6 +56,8 @@ export type HookBench = AsyncDisposable & {
   readonly claimed: ReadonlySet<string>;
   /** Addresses whose connections have ended before the plugin hears of them. */
   readonly gone: Set<string>;
+  /** Addresses about which the edge does not answer. */
+  readonly silent: Set<string>;
   /** Run ids that were kicked, in order. */
   readonly kicked: string[];
   /** What frps's dashboard shows. */
@@ -100,6 +103,7 @@ export async function startHookBench(
   const holders = new Map<string, string>();
   const claimed = new Set<string>();
   const gone = new Set<string>();
+  const silent = new Set<string>();
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
@@ -118,7 +122,10 @@ export async function startHookBench(
       doorCalls.push(`cut ${connectionId}`);
       return true;
     },
-    connectionOf: async (clientAddress) => (gone.has(clientAddress) ? undefined : { id: clientAddress, source: clientAddress }),
+    connectionOf: async (clientAddress) => {
+      if (silent.has(clientAddress)) throw new Fault("EDGE_UNREACHABLE", "the edge did not answer");
+      return gone.has(clientAddress) ? undefined : { id: clientAddress, source: clientAddress };
+    },
     claim: async (connectionId, { holder }) => {
       holders.set(holder, connectionId);
       claimed.add(connectionId);
@@ -140,6 +147,7 @@ export async function startHookBench(
     doorCalls,
     claimed,
     gone,
+    silent,
     kicked,
     frps: settings.frps ?? { clients: [], proxies: [] },
     rows: "kept",

@@ -7,6 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
 import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
+import type { TokenService } from "@keyhole/token";
 import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
 import { createMetrics, type MetricSources, startMetrics } from "./metrics.ts";
@@ -82,9 +83,16 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
   const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
+  let service: TokenService | undefined;
+  const app = createPartApp("token", world, startedAt, () => {
+    if (service !== undefined) return readTokenFacts(foundation, service, () => tokens.check());
+    const problem = "the edge has never run here, and makes the control CA at its first start. Start it: keyhole edge";
+    return { summary: "waiting for the edge", facts: {}, problems: [problem] };
+  });
+  stack.use(await openPartSocket(foundation, "token", app));
   const readCa = createReadControlCa(state);
   await awaitControlCa(readCa, component("token"), signal);
-  const { service } = stack.use(
+  ({ service } = stack.use(
     await startTokenPart(foundation, {
       tokens,
       readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
@@ -97,10 +105,8 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
       },
       caPem: () => readCa() ?? "",
     }),
-  );
+  ));
   stack.use(await openMetrics(foundation, {}));
-  const app = createPartApp("token", world, startedAt, () => readTokenFacts(service.url, () => tokens.check()));
-  stack.use(await openPartSocket(foundation, "token", app));
   return keepRunning(stack, `the token service on ${service.url}`);
 };
 

@@ -83,7 +83,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const metrics = stack.use(await startMetrics({ host: config["metrics.listen"].host, port: portOf(foundation.metricsKey), registry }));
   const facts: Readonly<Record<PartName, () => PartFacts | Promise<PartFacts>>> = {
     edge: () => readEdgeFacts(foundation, edge),
-    token: () => readTokenFacts(service.url, () => tokens.check()),
+    token: () => readTokenFacts(foundation, service, () => tokens.check()),
     plugin: () => readPluginFacts(foundation, { plugin, edgeIsThere: undefined, checkStore: checkSessions }),
     supervisor: () => readSupervisorFacts(supervisor),
   };

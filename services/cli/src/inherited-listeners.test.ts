@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readInheritedListeners } from "./inherited-listeners.ts";
+import { describeMissedListeners, readInheritedListeners } from "./inherited-listeners.ts";
 
 describe("inherited listeners", () => {
   it("are descriptors 3 and up by the names of the socket units", () => {
@@ -23,4 +23,10 @@ describe("inherited listeners", () => {
       expect(() => readInheritedListeners({ LISTEN_PID: "7", LISTEN_FDS: "1", ...env }, 7)).toThrow(/visitors, control, token, hook/);
     },
   );
+
+  it("that were handed to a launcher are told, with the command that takes them", () => {
+    expect(describeMissedListeners({ LISTEN_PID: "6", LISTEN_FDS: "1" }, 7)).toContain("main.ts");
+    expect(describeMissedListeners({ LISTEN_PID: "7", LISTEN_FDS: "1" }, 7)).toBeUndefined();
+    expect(describeMissedListeners({}, 7)).toBeUndefined();
+  });
 });

@@ -32,3 +32,12 @@ export function readInheritedListeners(env: Readonly<Record<string, string | und
   }
   return listeners;
 }
+
+/** What to say when a port is taken and listeners were handed to somebody else: most likely to a launcher between us and whoever holds them. */
+export function describeMissedListeners(env: Readonly<Record<string, string | undefined>>, pid: number): string | undefined {
+  if (env["LISTEN_FDS"] === undefined || env["LISTEN_PID"] === String(pid)) return undefined;
+  return (
+    `Listening sockets were handed to process ${env["LISTEN_PID"] ?? "?"}, and this is ${pid}: npx and other launchers do not pass them on. ` +
+    "Start the part itself: .cache/bin/node services/cli/src/main.ts"
+  );
+}

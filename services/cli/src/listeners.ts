@@ -41,14 +41,20 @@ export function wantedPorts(config: Config, isAlone: boolean): Record<string, Li
   };
 }
 
-/** Throws `Fault("PORT_BUSY")` with the setting, the address and, where the system tells, who holds it. */
-export async function requireFree(key: string, host: string, port: number): Promise<void> {
-  if (await isFree(host, port)) return;
-  const holder = findPortHolder(port);
-  throw new Fault(
-    "PORT_BUSY",
-    `${key}: ${printAddress({ host, port })} is in use${holder === undefined ? "" : ` by ${holder}`}. Stop that, or set ${key} to another port in keyhole.toml.`,
-  );
+/** A listener that must be free: the setting to change, and where. */
+export type WantedListener = { readonly setting: string; readonly address: ListenAddress };
+
+/** Throws `Fault("PORT_BUSY")` with every setting whose address is taken and, where the system tells, who holds it. */
+export async function requireFree(wanted: readonly WantedListener[], hint: string | undefined): Promise<void> {
+  const busy: string[] = [];
+  for (const { setting, address } of wanted) {
+    if (await isFree(address.host, address.port)) continue;
+    const holder = findPortHolder(address.port);
+    busy.push(`${setting}: ${printAddress(address)} is in use${holder === undefined ? "" : ` by ${holder}`}.`);
+  }
+  if (busy.length === 0) return;
+  const remedy = hint ?? `Stop that, or set ${busy.length === 1 ? "it" : "them"} to another port in keyhole.toml.`;
+  throw new Fault("PORT_BUSY", `${busy.join("\n  ")}\n  ${remedy}`);
 }
 
 /** Prints `host:port`, an IPv6 address in brackets. */

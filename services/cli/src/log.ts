@@ -28,6 +28,8 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
   const destination = options.isPretty
     ? pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" })
     : pino.destination({ fd: 2, sync: true });
+  // Who reads the log may be gone (a closed terminal): that is no reason to stop.
+  destination.on("error", () => {});
   const log = pino(settings, destination);
   return {
     component: (component) => ({

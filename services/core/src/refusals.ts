@@ -266,6 +266,13 @@ const catalogue = {
     remedy: "Wait; frpc logs in again by itself.",
     voices: ["hook"],
   },
+  EDGE_SILENT: {
+    status: 503,
+    sentence: "The front door of this service does not answer.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 1,
+  },
   STARTING_UP: {
     status: 503,
     sentence: "The service has just started and does not know yet who is connected.",

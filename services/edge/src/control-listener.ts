@@ -51,7 +51,7 @@ export async function startControlListener(options: {
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
   readonly claimTimeoutMs?: number;
-  /** The connection of a label's session has ended, whoever ended it. */
+  /** The last connection that was claimed for a label has ended, whoever ended it. */
   readonly onLost: (label: Label) => void;
   readonly now: () => Date;
   readonly log: Log;
@@ -67,6 +67,18 @@ export async function startControlListener(options: {
   const sockets = new Set<Socket>();
   const bytes = { in: 0, out: 0 };
 
+  /** Claimed pairs of each label. Tells how many are left of the label that the pair had. */
+  const counts = new Map<Label, number>();
+  const setLabel = (pair: Pair, label: Label | undefined): number => {
+    const former = pair.label;
+    pair.label = label;
+    if (label !== undefined) counts.set(label, (counts.get(label) ?? 0) + 1);
+    if (former === undefined) return 0;
+    const left = (counts.get(former) ?? 1) - 1;
+    if (left === 0) counts.delete(former);
+    else counts.set(former, left);
+    return left;
+  };
   const unclaim = (pair: Pair): void => {
     if (pair.holder === undefined) return;
     const others = (byHolder.get(pair.holder) ?? []).filter((each) => each !== pair);
@@ -78,7 +90,8 @@ export async function startControlListener(options: {
     pairs.delete(pair.id);
     if (byAddress.get(pair.clientAddress) === pair) byAddress.delete(pair.clientAddress);
     unclaim(pair);
-    if (pair.label !== undefined) options.onLost(pair.label);
+    const { label } = pair;
+    if (label !== undefined && setLabel(pair, undefined) === 0) options.onLost(label);
   };
   const end = (pair: Pair): void => {
     forget(pair);
@@ -95,7 +108,7 @@ export async function startControlListener(options: {
   const release = (pair: Pair): void => {
     unclaim(pair);
     pair.holder = undefined;
-    pair.label = undefined;
+    setLabel(pair, undefined);
     awaitClaim(pair);
   };
   const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
@@ -211,7 +224,7 @@ export async function startControlListener(options: {
       clearTimeout(pair.unclaimed);
       unclaim(pair);
       pair.holder = holder;
-      pair.label = label;
+      setLabel(pair, label);
       byHolder.set(holder, [...(byHolder.get(holder) ?? []), pair]);
     },
     release(connectionId) {

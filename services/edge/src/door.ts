@@ -18,6 +18,10 @@ import { type CommitResult, createMapWriter } from "./map-writer.ts";
 /** So long a removal waits for its file before the runtime is changed anyway. */
 const patienceMs = 200;
 
+/** Beyond this many labels last-seen.map is written at most so often, in ms. */
+const manySeen = 5000;
+const seenEveryMs = 2000;
+
 /** Makes the door to a running edge. Has no effect until it is used; `log` gets what the disk refused. */
 export function createDoor(options: {
   readonly mapsDir: string;
@@ -38,6 +42,7 @@ export function createDoor(options: {
     { name: mapNames.lastSeen, isFlushed: false, render: () => renderMap(times(lastSeen)) },
   ]);
 
+  let isSeenDue = false;
   let isLoaded = false;
   let loading: Promise<Error | undefined> | undefined;
   /** The files are what a former door left; a change is made to them, not instead of them. Tells why that is impossible. */
@@ -104,6 +109,18 @@ export function createDoor(options: {
     if (heard === "gone" && !wasWritten) await insist(call);
   };
 
+  /** A long list of who was here is megabytes, and whoever leaves would write all of it: then it is written now and then. */
+  const dueNames = (): readonly string[] => {
+    if (lastSeen.size <= manySeen) return [mapNames.lastSeen];
+    if (isSeenDue) return [];
+    isSeenDue = true;
+    setTimeout(() => {
+      isSeenDue = false;
+      void commit([mapNames.lastSeen], undefined);
+    }, seenEveryMs).unref();
+    return [];
+  };
+
   return {
     async put(entry) {
       const unreadable = await load();
@@ -116,7 +133,7 @@ export function createDoor(options: {
       const unreadable = await load();
       live.delete(label);
       see(label, leave.lastSeen);
-      const committed = commit([mapNames.live, mapNames.lastSeen], unreadable);
+      const committed = commit([mapNames.live, ...dueNames()], unreadable);
       await settledWithin(committed, patienceMs);
       if (!live.has(label)) await reach(() => runtime.delete(label, leave));
       await committed;

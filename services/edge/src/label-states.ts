@@ -37,6 +37,10 @@ export type LabelStates = {
   /** Lets everybody who waits for the label look again. */
   wake(label: Label): void;
   liveCount(): number;
+  /** Its client's connection has ended; nobody has said yet what becomes of the label. Nothing for one that is not live. */
+  lose(label: Label): void;
+  /** Live by what was said last, but its client is gone. */
+  isLost(label: Label): boolean;
   /** Ends all transitions and wakes everybody: the edge stops. */
   close(): void;
 };
@@ -49,6 +53,7 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
   const transitions = new Map<Label, NodeJS.Timeout>();
   const waiters = new Map<Label, Set<() => void>>();
   let closed = false;
+  const lost = new Set<Label>();
   let awaited = fresh === undefined ? new Set<Label>() : recentLabels(start, fresh);
 
   const wake = (label: Label): void => {
@@ -82,7 +87,10 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
       : setTimeout(() => {
           const late = awaited;
           awaited = new Set();
-          for (const label of late) wake(label);
+          for (const label of late) {
+            if (live.has(label)) lost.add(label);
+            wake(label);
+          }
         }, fresh?.forMs).unref();
   const see = (label: Label, date: Date): void => {
     // Deleted first, so that the map's order is the order of leaving and the oldest is dropped.
@@ -101,6 +109,7 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
     inTransition: (label) => transitions.has(label) || awaited.has(label),
     isAwaited: (label) => awaited.has(label),
     answered(label) {
+      lost.delete(label);
       if (awaited.delete(label)) wake(label);
     },
     lastSeen: (label) => lastSeen.get(label),
@@ -108,12 +117,14 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
     wake,
     put(entry) {
       live.set(entry.label, entry.since);
+      lost.delete(entry.label);
       awaited.delete(entry.label);
       begin(entry.label);
       wake(entry.label);
     },
     delete(label, leave) {
       live.delete(label);
+      lost.delete(label);
       see(label, leave.lastSeen);
       if (leave.reason === "offline") begin(label);
       else end(label);
@@ -124,6 +135,7 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
       live = new Map(state.live.map((entry) => [entry.label, entry.since]));
       lastSeen = new Map(state.lastSeen);
       blocked = new Set(state.blocked);
+      lost.clear();
       for (const label of blocked) end(label);
       for (const [label, since] of live) {
         const known = before.get(label);
@@ -139,6 +151,12 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
     handOver(label) {
       begin(label);
     },
+    lose(label) {
+      if (!live.has(label)) return;
+      lost.add(label);
+      begin(label);
+    },
+    isLost: (label) => lost.has(label),
     block(label) {
       blocked.add(label);
       end(label);

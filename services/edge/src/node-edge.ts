@@ -131,7 +131,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     ...(options.claimTimeoutMs === undefined ? {} : { claimTimeoutMs: options.claimTimeoutMs }),
     // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
     onLost(label) {
-      if (states.isLive(label)) states.handOver(label);
+      states.lose(label);
     },
     now,
     log,

@@ -43,6 +43,9 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
     if (!exchange.isGone) deps.frps.counters.requestsTotal[classOf(code)] += 1;
     sendAnswer(exchange, code, facts);
   };
+  /** There is no app to blame when its client is gone. */
+  const unreachable = (): void =>
+    states.isLost(label) ? answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label))) : answer("APP_UNREACHABLE");
   const hold = async (waitMs: number | undefined): Promise<boolean> => {
     // From the first hold on, all of them together: a label may change hands again and again.
     holdTimer ??= setTimeout(() => {
@@ -65,7 +68,7 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
         if (isSpent || !(await hold(undefined))) return answer("HANDOVER_IN_PROGRESS");
         continue;
       }
-      if (isSpent) return answer(inTransition ? "HANDOVER_IN_PROGRESS" : "APP_UNREACHABLE");
+      if (isSpent) return inTransition ? answer("HANDOVER_IN_PROGRESS") : unreachable();
 
       // Its client is on its way back to a fresh edge: frps would say 404, and that would spend this request. Where there
       // is no seat it takes its chance.
@@ -94,7 +97,7 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       }
       if (!states.isLive(label)) continue;
       if (outcome.kind === "refused") return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
-      if (holdTimer !== undefined || asksLeft === 0) return answer("APP_UNREACHABLE");
+      if (holdTimer !== undefined || asksLeft === 0) return unreachable();
       asksLeft -= 1;
       if (outcome.kind === "unmarked") await states.nextChange(label, settleMs, exchange);
     }

@@ -16,6 +16,9 @@ const handOverHoldMs = 1500;
 /** How long a kick may take that nobody waits for, in ms. */
 const kickMs = 5000;
 
+/** So many of those at once. */
+const disconnectsAtOnce = 64;
+
 /** Takes labels and connections away from sessions. */
 export type HandOver = {
   /** Ends the connections of the displaced. False when that was not done in time; then it goes on in the background. */
@@ -36,6 +39,8 @@ export function createHandOver(deps: {
   readonly log: Log;
 }): HandOver {
   const { registry, door, kicks, connections, records, log } = deps;
+  let disconnecting = 0;
+  const waiting: (() => void)[] = [];
   /** Labels whose holder was displaced and whose newcomer has not connected yet. */
   const open = new Set<Label>();
 
@@ -72,10 +77,18 @@ export function createHandOver(deps: {
     conclude: (label) => open.delete(label),
 
     async disconnect(session) {
-      await connections.cut(session);
-      await kicks
-        .kick(session.ticket, kickMs)
-        .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+      // Many deadlines may pass at once, and each kick is a connection to frps.
+      if (disconnecting >= disconnectsAtOnce) await new Promise<void>((resolve) => waiting.push(resolve));
+      disconnecting += 1;
+      try {
+        await connections.cut(session);
+        await kicks
+          .kick(session.ticket, kickMs)
+          .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+      } finally {
+        disconnecting -= 1;
+        waiting.shift()?.();
+      }
     },
   };
 }

@@ -162,13 +162,11 @@ export async function startHookServer(
   );
   await new Promise<void>((resolve, reject) => {
     server.once("error", (cause: NodeJS.ErrnoException) => {
-      reject(
-        cause.code === "EADDRINUSE"
-          ? new Fault("PORT_BUSY", `The hook's port ${deps.host}:${deps.port} is in use; free it or set [plugin] listen to another one.`, {
-              cause,
-            })
-          : cause,
-      );
+      const sentence =
+        deps.fd === undefined
+          ? `The hook's port ${deps.host}:${deps.port} cannot be had (${cause.code}); free it or set [plugin] listen to another one.`
+          : `Descriptor ${deps.fd} was handed over as the hook's socket, and is no listening TCP socket (${cause.code}).`;
+      reject(new Fault("PORT_BUSY", sentence, { cause }));
     });
     server.listen({ ...(deps.fd === undefined ? { host: deps.host, port: deps.port } : { fd: deps.fd }), backlog: 4096 }, resolve);
   });

@@ -55,6 +55,8 @@ export type PluginStats = {
   readonly hookCalls: ReadonlyMap<string, number>;
   /** When frps's dashboard was last read. */
   readonly reconciledAt: Date | undefined;
+  /** False when nobody listened on frps's dashboard port at the last look: then nobody is connected. */
+  readonly isFrpsThere: boolean;
   /** What frps served when this process began is known; until then nobody is let in. */
   readonly isAdopted: boolean;
 };
@@ -131,6 +133,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
       hookCalls,
       reconciledAt: upkeep.reconciledAt,
+      isFrpsThere: upkeep.isFrpsThere,
       isAdopted: adoption.isDone,
     }),
     async [Symbol.asyncDispose]() {

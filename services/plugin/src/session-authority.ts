@@ -33,19 +33,21 @@ import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
+type Connection = { readonly id: string | undefined; readonly failure: "CLIENT_GONE" | "EDGE_SILENT" | undefined };
+
 /** A login whose credential is genuine. */
 export type LoginAttempt = {
   readonly credential: Credential;
   readonly runId: string;
-  /** The client's connection at the edge: the question is under way. `isGone`: the edge has none, so the client has left. */
-  readonly connection: Promise<{ readonly id: string | undefined; readonly source: string | undefined; readonly isGone: boolean }>;
+  /** The client's connection at the edge: the question is under way. `failure`: the edge has none, so the client has left; or nobody can tell. */
+  readonly connection: Promise<Connection & { readonly source: string | undefined }>;
 };
 
 /** Who asks for a session: the id it will have, and what the client sent as run_id. */
 type Client = {
   readonly id: string;
   readonly runId: string;
-  readonly connection: Promise<{ readonly id: string | undefined; readonly isGone: boolean }> | undefined;
+  readonly connection: Promise<Connection> | undefined;
   /** The proxies of a client that frps served before this process began. */
   readonly proxyNames?: readonly string[];
 };
@@ -113,7 +115,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       client.connection,
     ]);
     // Its Login has waited for us, and nobody waits for the answer: a client that serves must not go for it.
-    if (connection?.isGone === true) return refuse("CLIENT_GONE");
+    if (connection?.failure !== undefined) return refuse(connection.failure);
     const others = registry.living(label);
     for (const other of others) raise(other, newest);
     const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
@@ -124,7 +126,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       notBefore,
       newest,
       ticket,
-      recordedIssuedAt: former?.issuedAt,
+      recordedIssuedAt: former === undefined ? undefined : renewedIssuedAt(former, newest),
       living: others,
       highestGeneration: Math.max(highest, known.noted(label), ticket?.generation ?? 0, ...others.map(({ generation }) => generation)),
     });
@@ -215,7 +217,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   return {
     admit: ({ credential, runId, connection }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connection }),
 
-    resume: (client) => judgeFormer(client, { id: client.id, connection: connections.find(client).then((id) => ({ id, isGone: false })) }),
+    resume: (client) =>
+      judgeFormer(client, { id: client.id, connection: connections.find(client).then((id) => ({ id, failure: undefined })) }),
 
     // Its connection is found when everything is pushed to the edge, or when it must be cut.
     adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }),
@@ -256,9 +259,20 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     async enforceDeadline(session) {
       if (now() < session.endsAt) return;
       raise(session, await tokens.newestToken(session.label, session.kind));
-      if (now() >= session.endsAt) await this.evict(session, "expired");
+      // Not waited for: a client that takes long to go must not keep the next ones' deadlines waiting.
+      if (now() >= session.endsAt) void this.evict(session, "expired");
     },
   };
 }
 
 const latest = (first: Date, second: Date): Date => (second > first ? second : first);
+
+/** What was bought while the recorded session lived counts for it, also when nobody asked for the label meanwhile. */
+function renewedIssuedAt(former: SessionRecord, newest: TokenRecord | undefined): Date {
+  const isIts =
+    newest !== undefined &&
+    newest.kind === former.kind &&
+    newest.issuedAt >= former.admittedAt &&
+    (former.closedAt === undefined || newest.issuedAt <= former.closedAt);
+  return isIts ? latest(former.issuedAt, newest.issuedAt) : former.issuedAt;
+}

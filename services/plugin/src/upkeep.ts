@@ -35,6 +35,8 @@ export type Upkeep = {
   pushAll(): Promise<void>;
   /** When the dashboard was last read. */
   readonly reconciledAt: Date | undefined;
+  /** False when nobody listened on the dashboard's port at the last look. */
+  readonly isFrpsThere: boolean;
 };
 
 /** How long a client may be logged in without a proxy, in ms. */
@@ -53,6 +55,7 @@ const reclaimedAtOnce = 64;
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
   const { registry, authority, adoption, door, connections, sessions, kick, now, log } = deps;
   let reconciledAt: Date | undefined;
+  let isFrpsThere = false;
   let watchedAt: Date | undefined;
   let isReadable = true;
   let isPushed = false;
@@ -146,6 +149,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     if (adoption.isDone) compare(frps, asOf);
     else await takeOver(frps);
     reconciledAt = asOf;
+    isFrpsThere = view !== "gone";
     watch(asOf);
     if (!isPushed) {
       await pushAll().then(
@@ -163,6 +167,10 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       return reconciledAt;
     },
 
+    get isFrpsThere() {
+      return isFrpsThere;
+    },
+
     reconcile() {
       next ??= running.then(() => {
         next = undefined;
@@ -174,7 +182,8 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     },
 
     async enforceDeadlines() {
-      for (const session of [...registry.all()]) await authority.enforceDeadline(session);
+      // All at once: the edge refuses every one of them before the first slow kick is over.
+      await Promise.all([...registry.all()].map((session) => authority.enforceDeadline(session)));
     },
 
     pushAll,

@@ -62,7 +62,11 @@ function readHolder(pidPath: string): string | undefined {
 }
 
 function unwritable(dir: string, found: string | undefined, cause: unknown): Fault {
-  return new Fault("STATE_UNWRITABLE", `${dir} cannot be used for state (${found}). Make it a folder that this process may write.`, {
-    cause,
-  });
+  return new Fault(
+    "STATE_UNWRITABLE",
+    `${dir} cannot be used for state (${found}). It belongs to another user, or may not be written: run this as its user, or use another stateDir.`,
+    {
+      cause,
+    },
+  );
 }

@@ -5,6 +5,7 @@
  */
 import { closeSync, existsSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { type FileHandle, open, stat } from "node:fs/promises";
+import { appendOwn } from "./frps-process.ts";
 import { createFrpsWords } from "./frps-words.ts";
 import type { Log } from "./log.ts";
 
@@ -159,7 +160,7 @@ export async function openFrpsLog(options: { path: string; log: Log; now(): Date
 
   /** Opened by path for every run: a file that was removed is a new one for the next frps. */
   const openByPath = (): Promise<FileHandle> => {
-    closeSync(openSync(path, "a", 0o600));
+    closeSync(openSync(path, appendOwn, 0o600));
     return open(path, "r+");
   };
 

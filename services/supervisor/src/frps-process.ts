@@ -5,7 +5,10 @@
  * from it, and Go's HTTP client would send hook calls through a proxy named there).
  */
 import { spawn } from "node:child_process";
-import { closeSync, fchmodSync, openSync } from "node:fs";
+import { closeSync, constants, fchmodSync, openSync } from "node:fs";
+
+/** Appends, and follows no link: whoever may write the folder must not choose what frps writes to. */
+export const appendOwn = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0);
 
 /** How a run ended: by itself (`code`), by a signal, or it never began (`error`). All empty: nobody told, it was adopted. */
 export type FrpsEnd = { readonly code: number | null; readonly signal: NodeJS.Signals | null; readonly error: Error | undefined };
@@ -21,7 +24,7 @@ export type FrpsProcess = {
 
 /** Starts frps in `stateDir` on the config, its output appended to the log file (0600). Returns at once. */
 export function spawnFrps(options: { frpsPath: string; configPath: string; logPath: string; stateDir: string }): FrpsProcess {
-  const output = openSync(options.logPath, "a", 0o600);
+  const output = openSync(options.logPath, appendOwn, 0o600);
   try {
     fchmodSync(output, 0o600);
     const child = spawn(options.frpsPath, ["-c", options.configPath], {

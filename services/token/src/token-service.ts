@@ -122,7 +122,10 @@ function listen(server: Server, { host, port, fd }: TokenServiceOptions): Promis
     const onError = (error: Error & { readonly code?: string }) => {
       const isBusy = error.code === "EADDRINUSE";
       const advice = "stop what listens there, or set [token] listen to another port";
-      reject(isBusy ? new Fault("PORT_BUSY", `${host}:${port} is in use: ${advice}.`, { cause: error }) : error);
+      if (fd !== undefined) {
+        const sentence = `Descriptor ${fd} was handed over as the token service's socket, and is no listening TCP socket (${error.code}).`;
+        reject(new Fault("PORT_BUSY", sentence, { cause: error }));
+      } else reject(isBusy ? new Fault("PORT_BUSY", `${host}:${port} is in use: ${advice}.`, { cause: error }) : error);
     };
     server.once("error", onError);
     server.listen({ ...(fd === undefined ? { host, port } : { fd }), backlog: 1024 }, () => {

@@ -3,6 +3,7 @@
  * frps running when it ends: the next one takes it over. `keyhole supervisor --stop` ends frps, and the supervisor with it.
  */
 
+import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
 import { endFrps } from "@keyhole/supervisor";
 import { startPart } from "../compose-part.ts";
@@ -45,7 +46,20 @@ async function stopFrps({ world, config, component }: Process): Promise<void> {
         : `frps (pid ${answer.pid}) and its supervisor have stopped.`,
     );
   } catch (fault) {
-    if (!(fault instanceof SocketFault) || fault.kind !== "away") throw fault;
+    if (!(fault instanceof SocketFault)) throw fault;
+    if (fault.kind === "refused") {
+      throw new Fault(
+        "PART_UNREACHABLE",
+        "The supervisor of this state directory is part of a keyhole up: stop that one, and frps ends with it.",
+        {
+          cause: fault,
+        },
+      );
+    }
+    if (fault.kind !== "away") {
+      const remedy = fault.kind === "forbidden" ? "Run this as its user, or as one of its group." : "Look at its log, and restart it.";
+      throw new Fault("PART_UNREACHABLE", `${fault.message}. ${remedy}`, { cause: fault });
+    }
   }
   const state = openStateDirectory(config.stateDir, "shared");
   await using _lock = await openStateLock({ dir: state.folder("lock", "supervisor"), pid: world.pid });

@@ -25,18 +25,26 @@ export function openProcess(options: ProcessOptions, defaultLevel: "info" | "war
   process.umask(0o007);
   const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: world.env });
   const level = options.logLevel ?? (world.env["KEYHOLE_LOG_LEVEL"] || defaultLevel);
+  // A terminal that is closed sends SIGHUP and takes no more words: neither may keep us from stopping in order.
+  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const { component } = createLog({ level, isPretty: process.stderr.isTTY === true });
   const stop = new AbortController();
   return { world, config, component, stop, stopped: waitForStop(stop) };
 }
 
+/** A terminal and npm may both pass one signal on; only a later one is somebody who has lost patience. */
+const sameSignalMs = 1000;
+
 /** Aborts with the first SIGINT, SIGTERM or SIGHUP, and resolves to it, or to the reason of somebody else's abort. */
 function waitForStop(stop: AbortController): Promise<string> {
   return new Promise((resolve) => {
     stop.signal.addEventListener("abort", () => resolve(String(stop.signal.reason)));
+    let firstAt = Number.POSITIVE_INFINITY;
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
       process.on(name, () => {
-        if (stop.signal.aborted) process.stderr.write("keyhole: still stopping; kill -9 ends it at once, and the next start cleans up.\n");
+        firstAt = Math.min(firstAt, performance.now());
+        if (performance.now() - firstAt > sameSignalMs)
+          process.stderr.write("keyhole: still stopping; kill -9 ends it at once, and the next start cleans up.\n");
         stop.abort(name);
       });
     }

@@ -4,13 +4,14 @@
  */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
 import type { Config } from "../config/settings.ts";
-import { type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
+import { describeMissedListeners, type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
 import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
 import type { Log } from "../log.ts";
 import { type PartName, partNames } from "../sockets/socket-path.ts";
-import { type InternalPorts, openPorts } from "../state/ports.ts";
+import { type InternalPorts, isRecorded, openPorts } from "../state/ports.ts";
 import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 import type { World } from "../world.ts";
 
@@ -57,16 +58,30 @@ export async function openFoundation(
     fileMode: state.fileMode,
     wanted: wantedPorts(config, isAlone),
     recordFile: isAlone ? join(state.path, "frps.json") : undefined,
+    isFrpsRunning: () => isRecorded(join(state.path, "frps.json")),
     randomBytes: world.randomBytes,
   });
   const portOf = (key: string): number => internal.ports[key] ?? 0;
   const metricsKey = isAlone ? "metrics.listen" : `metrics.${parts[0]}`;
-  // Asked for all before anything is started: who cannot have them all starts nothing.
-  for (const name of parts.flatMap((part) => partListeners[part])) {
-    const key = listenKeys[name];
-    if (!inherited.has(name)) await requireFree(key, config[key].host, portOf(key));
+  const listeners = parts.flatMap((part) => partListeners[part]);
+  const stranger = [...inherited.keys()].find((name) => !listeners.includes(name));
+  if (stranger !== undefined) {
+    throw new Fault("CONFIG_INVALID", `A listening socket named ${stranger} was handed over, and this process does not listen on that.`);
   }
-  await requireFree("metrics.listen", config["metrics.listen"].host, portOf(metricsKey));
+  const metricsOffset = isAlone ? 0 : partNames.indexOf(parts[0] ?? "edge");
+  // Asked for all before anything is started: who cannot have them all starts nothing.
+  await requireFree(
+    [
+      ...listeners
+        .filter((name) => !inherited.has(name))
+        .map((name) => ({ setting: listenKeys[name], address: { host: config[listenKeys[name]].host, port: portOf(listenKeys[name]) } })),
+      {
+        setting: metricsOffset === 0 ? "metrics.listen" : `metrics.listen (its port + ${metricsOffset})`,
+        address: { host: config["metrics.listen"].host, port: portOf(metricsKey) },
+      },
+    ],
+    describeMissedListeners(world.env, world.pid),
+  );
   const scheme = config["edge.certFile"] === undefined ? "http" : "https";
   const publicUrl = config["edge.publicUrl"] ?? `${scheme}://{label}.${config.domain}:${portOf("edge.listen")}`;
   const running = stack.move();

@@ -24,19 +24,24 @@ export function readEdgeFacts(foundation: Foundation, edge: NodeEdge | undefined
       visitorConnections: stats.openVisitorConnections,
       heldRequests: stats.held,
     },
-    problems: [],
+    problems: describeWrongPort(foundation, "control.listen", edge.controlPort, "clients are told"),
   };
 }
 
 /** The token service's. */
-export async function readTokenFacts(url: string, check: () => Promise<void>): Promise<PartFacts> {
+export async function readTokenFacts(
+  foundation: Foundation,
+  { url, port }: { readonly url: string; readonly port: number },
+  check: () => Promise<void>,
+): Promise<PartFacts> {
   const store = await checkStore(check);
+  const problems = describeWrongPort(foundation, "token.listen", port, "the edge asks");
+  if (!store.ok)
+    problems.push(`tokens.db cannot be used (${store.detail}): no token can be issued. The log of this part says why and what helps.`);
   return {
     summary: store.ok ? "issues tokens" : "issues no tokens",
     facts: { url, store: store.ok ? "ok" : (store.detail ?? "") },
-    problems: store.ok
-      ? []
-      : [`tokens.db cannot be used (${store.detail}): no token can be issued. The log of this part says why and what helps.`],
+    problems,
   };
 }
 
@@ -45,13 +50,17 @@ export async function readPluginFacts(
   foundation: Foundation,
   parts: { readonly plugin: Plugin; readonly edgeIsThere: boolean | undefined; checkStore(): Promise<void> },
 ): Promise<PartFacts> {
-  const { sessions, connected, reconciledAt } = parts.plugin.stats();
+  const { sessions, connected, reconciledAt, isFrpsThere } = parts.plugin.stats();
   const store = await checkStore(parts.checkStore);
   const ageMs = reconciledAt === undefined ? undefined : Math.max(0, foundation.world.now().getTime() - reconciledAt.getTime());
-  const problems: string[] = [];
+  const problems = describeWrongPort(foundation, "plugin.listen", parts.plugin.hookPort, "frps calls");
   if (ageMs === undefined) problems.push("frps's dashboard could not be read yet, so nobody can log in. Is the supervisor running?");
   else if (ageMs > staleMs)
     problems.push(`frps's dashboard was last read ${seconds(ageMs)} ago: sessions are as of then. Is frps running?`);
+  else if (!isFrpsThere)
+    problems.push(
+      "nobody listens on frps's dashboard port: frps is not running, or was started with another ports.json. Look at the supervisor.",
+    );
   if (parts.edgeIsThere === false)
     problems.push("the edge cannot be reached: changes wait in its map files until it is back. Is the edge running?");
   if (!store.ok)
@@ -85,6 +94,14 @@ export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
     },
     problems: state === "ready" ? [] : [`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`],
   };
+}
+
+/** A socket that was handed over may be on a port that the others do not know of: nobody would ever come. */
+function describeWrongPort(foundation: Foundation, key: string, port: number, who: string): string[] {
+  const known = foundation.portOf(key);
+  return port === known
+    ? []
+    : [`it listens on port ${port}, which was handed over, and ${who} port ${known}. Set ${key} to port ${port}, for every part.`];
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

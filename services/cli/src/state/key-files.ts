@@ -6,7 +6,7 @@ import { existsSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { Fault, type MacKey, type ReadKeyRing } from "@keyhole/core";
 import { readPrivateFile, writePrivateFile } from "./private-file.ts";
-import type { StateDirectory } from "./state-directory.ts";
+import { makePrivateDirectory, type StateDirectory } from "./state-directory.ts";
 
 const keyName = /^([0-9]{13}-[0-9a-f]{8})\.key$/;
 /** How often a ring looks whether its directory has changed, in ms. */
@@ -22,10 +22,12 @@ export function openKeyRing(options: {
   readonly now: () => Date;
   readonly randomBytes: (length: number) => Uint8Array;
 }): ReadKeyRing {
-  const { state, purpose, now } = options;
+  const { state, purpose, isShared, now } = options;
   const dir = join(state.folder("keys"), purpose);
   if (!existsSync(dir) || readKeys(dir).length === 0) makeFirstKey(dir, options);
-  state.folder("keys", purpose);
+  // Who may write into the folder could add a key of his own, and mint with it.
+  if (isShared) state.folder("keys", purpose);
+  else makePrivateDirectory(dir);
   let keys = readKeys(dir);
   let changedAt = statSync(dir).mtimeMs;
   let lookedAt = now().getTime();

@@ -32,14 +32,21 @@ export async function openPorts(options: {
   /** The record of a frps that may still run: it holds its kept ports rightly, so they are kept without a look. */
   readonly recordFile: string | undefined;
   readonly fileMode: number;
+  /** Where the parts run apart: new ports and passwords would cut them off from a frps that lives. */
+  readonly isFrpsRunning: () => boolean;
   readonly randomBytes: (length: number) => Uint8Array;
 }): Promise<InternalPorts> {
   const { file, fileMode, wanted, recordFile } = options;
   const kept = readKept(file);
-  const record = recordFile === undefined ? undefined : readProcessRecord(recordFile);
-  const isFrpsRunning = record !== undefined && isRecordedAlive(record);
+  const isOursRunning = recordFile !== undefined && isRecorded(recordFile);
   const mayStay = async (key: string, host: string, port: number): Promise<boolean> =>
-    recordFile === undefined || (isFrpsRunning && key.startsWith("frps.")) || (await isFree(host, port));
+    recordFile === undefined || (isOursRunning && key.startsWith("frps.")) || (await isFree(host, port));
+  if (kept === undefined && recordFile === undefined && options.isFrpsRunning()) {
+    throw new Fault(
+      "STATE_UNWRITABLE",
+      `${file} is missing or damaged while frps runs on what it said. Put it back, or end frps first (keyhole supervisor --stop): every client reconnects then.`,
+    );
+  }
   const ports: Record<string, number> = {};
   const taken = new Set(Object.values(wanted).map(({ port }) => port));
   for (const [key, { host, port }] of Object.entries(wanted)) {
@@ -56,6 +63,12 @@ export async function openPorts(options: {
   if (kept !== undefined || isDamaged(file)) writePrivateFile(file, text, fileMode);
   else if (!createPrivateFile(file, text, fileMode)) return await openPorts(options); // another part was first: its choice holds
   return opened;
+}
+
+/** True when the recorded frps lives. False too for who may not read the record. */
+export function isRecorded(recordFile: string): boolean {
+  const record = readProcessRecord(recordFile);
+  return record !== undefined && isRecordedAlive(record);
 }
 
 const isDamaged = (file: string): boolean => readPrivateFile(file) !== undefined && readKept(file) === undefined;

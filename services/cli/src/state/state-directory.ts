@@ -4,7 +4,7 @@
  * and to open each other's sockets. What a directory is, its mode says: setgid and group rwx is shared.
  */
 import { chmodSync, mkdirSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Fault } from "@keyhole/core";
 
 /** An open state directory. */
@@ -52,10 +52,24 @@ function makeDirectory(path: string, mode: number): void {
   } catch (cause) {
     throw new Fault(
       "STATE_UNWRITABLE",
-      `The directory ${path} cannot be made or owned (${(cause as NodeJS.ErrnoException).code}); check stateDir and its permissions.`,
+      `The directory ${path} cannot be made or used (${(cause as NodeJS.ErrnoException).code})${describeOwner(path)}; check stateDir and its permissions.`,
       { cause },
     );
   }
+}
+
+/** Most often it is another user's: then that is what helps. */
+function describeOwner(path: string): string {
+  for (const each of [path, dirname(path)]) {
+    try {
+      const { uid, mode } = statSync(each);
+      if (uid === process.getuid?.()) continue;
+      return `: ${each} belongs to user ${uid} (mode ${(mode & 0o777).toString(8)}). Run this as that user, or use another stateDir`;
+    } catch {
+      // Not even that may be looked at.
+    }
+  }
+  return "";
 }
 
 function modeOf(path: string): number | undefined {

@@ -69,7 +69,7 @@ describe("key rings", () => {
     expect(statSync(keyFile()).mode & 0o777).toBe(0o660);
     rmSync(join(dir, "keys"), { recursive: true });
     open(false);
-    expect(statSync(keyFile()).mode & 0o777).toBe(0o600);
+    expect([statSync(keyFile()).mode & 0o777, modeOf("keys", "ring")]).toEqual([0o600, 0o700]);
   });
 
   it("take up a rotation without a restart: the newest mints, all verify", () => {
@@ -124,7 +124,14 @@ describe("the control certificate", () => {
 
 describe("internal ports", () => {
   const open = (wanted: Record<string, { host: string; port: number }>) =>
-    openPorts({ file: join(dir, "ports.json"), wanted, recordFile: join(dir, "frps.json"), fileMode: 0o600, randomBytes });
+    openPorts({
+      file: join(dir, "ports.json"),
+      wanted,
+      recordFile: join(dir, "frps.json"),
+      fileMode: 0o600,
+      isFrpsRunning: () => false,
+      randomBytes,
+    });
   const wanted = {
     "frps.bindPort": { host: "127.0.0.1", port: 0 },
     "plugin.listen": { host: "127.0.0.1", port: 0 },
@@ -140,7 +147,16 @@ describe("internal ports", () => {
   });
 
   it("stay as they are where the parts run apart, for whoever has taken one is most likely the part it belongs to; of two that choose at once one does", async () => {
-    const apart = () => openPorts({ file: join(dir, "ports.json"), wanted, recordFile: undefined, fileMode: 0o660, randomBytes });
+    let isRunning = false;
+    const apart = () =>
+      openPorts({
+        file: join(dir, "ports.json"),
+        wanted,
+        recordFile: undefined,
+        fileMode: 0o660,
+        isFrpsRunning: () => isRunning,
+        randomBytes,
+      });
     const [first, second] = await Promise.all([apart(), apart()]);
     expect(second).toEqual(first);
     const server = createServer();
@@ -148,6 +164,10 @@ describe("internal ports", () => {
     expect(await apart()).toEqual(first);
     server.close();
     expect(modeOf("ports.json")).toBe(0o660);
+    // New ones would cut the parts off from a frps that runs on the old.
+    isRunning = true;
+    rmSync(join(dir, "ports.json"));
+    await expect(apart()).rejects.toThrow("keyhole supervisor --stop");
   });
 
   it("are chosen anew when somebody else has taken one, or the file is damaged", async () => {

@@ -28,10 +28,11 @@ const maxPoolCount = 5;
 export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
   if (deps.kicks.take(login.metas)) return { kind: "keep" };
   const connection = deps.connectionOf(login.clientAddress).then(
-    (found) => ({ id: found?.id, source: found?.source, isGone: found === undefined }),
+    (found) => ({ id: found?.id, source: found?.source, failure: found === undefined ? ("CLIENT_GONE" as const) : undefined }),
     (cause: unknown) => {
       deps.log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
-      return { id: undefined, source: undefined, isGone: false };
+      // Nothing of the client's passes an edge that does not answer, and a session that the edge cannot name cannot be cut.
+      return { id: undefined, source: undefined, failure: "EDGE_SILENT" as const };
     },
   );
   const session = await admit(login, connection, deps);
