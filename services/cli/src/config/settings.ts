@@ -54,7 +54,7 @@ export const settings = {
   stateDir: {
     schema: path,
     fallback: ".keyhole",
-    meaning: "Everything that must survive a restart; 0700. Relative to the configuration file.",
+    meaning: "Everything that must survive a restart; 0700, or 2770 for a group. Relative to the configuration file.",
   },
   "token.listen": { schema: loopbackListen, fallback: "127.0.0.1:8787", meaning: "The token service; the edge serves it to the public." },
   "token.productName": {
