@@ -46,6 +46,14 @@ describe("frps", () => {
     const clients = await Promise.all(wallets.map((wallet) => connectClient(keyhole, wallet, app.port)));
     const frozen = keyhole.frpsPid();
     process.kill(frozen, "SIGSTOP");
+    await waitForFact(
+      "the status says that frps does not answer",
+      () => {
+        const problems = keyhole.readStatus().parts.find(({ part }) => part === "supervisor")?.status?.problems;
+        return problems?.some((problem) => problem.includes("does not answer")) ? true : undefined;
+      },
+      { timeoutMs: 20_000, everyMs: 50 },
+    );
     await waitForFact("another frps runs", () => (keyhole.frpsPid() !== frozen ? true : undefined), { timeoutMs: 40_000, everyMs: 50 });
     for (const wallet of wallets) await servedBy(keyhole, wallet, "app", 40_000);
     const facts = keyhole.readStatus().parts.find(({ part }) => part === "supervisor")?.status?.facts;

@@ -13,6 +13,8 @@ export type SupervisorStatus = {
   readonly adopted: boolean;
   /** What differed when a frps of an earlier supervisor was last replaced: "the binary", keys of frps.toml. */
   readonly replaced: string | undefined;
+  /** How often in a row frps, being ready, did not answer when it was asked; it is killed after a few. */
+  readonly misses: number;
 };
 
 /** Who wants to know. */

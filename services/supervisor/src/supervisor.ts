@@ -90,6 +90,7 @@ export async function startSupervisor(options: SupervisorOptions): Promise<Super
     lastExit: machine.lastExit,
     adopted: machine.isAdopted,
     replaced: launcher.replaced(),
+    misses: machine.misses,
   });
 
   const dispatch = (event: SupervisionEvent): void => {

@@ -80,7 +80,7 @@ export async function readPluginFacts(
 
 /** The supervisor's: that is, frps's. */
 export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
-  const { state, pid, since, restarts, lastExit, adopted, replaced } = supervisor.status();
+  const { state, pid, since, restarts, lastExit, adopted, replaced, misses } = supervisor.status();
   return {
     summary: `frps is ${state}${pid === undefined ? "" : ` (pid ${pid}${adopted ? ", taken over" : ""})`}, ${count(restarts, "restart")}`,
     facts: {
@@ -92,7 +92,12 @@ export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
       ...(lastExit === undefined ? {} : { lastExit }),
       ...(replaced === undefined ? {} : { replacedFor: replaced }),
     },
-    problems: state === "ready" ? [] : [`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`],
+    problems:
+      state !== "ready"
+        ? [`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`]
+        : misses > 0
+          ? ["frps does not answer: it may be frozen or overloaded. If it stays silent it is killed and started again within ten seconds."]
+          : [],
   };
 }
 
