@@ -8,7 +8,7 @@
  */
 // biome-ignore lint/style/noRestrictedImports: macOS has no /proc; ps is the only way to a process's start time there.
 import { execFileSync } from "node:child_process";
-import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 
 /** What is remembered about a child. `startTime` is an opaque text that only this file writes and compares. */
@@ -162,13 +162,23 @@ function readProcStartTime(pid: number): string | undefined {
   const state = fields[0];
   const ticks = fields[19];
   // A zombie holds no port and takes no signal; where pid 1 does not reap (many containers) it stays for ever.
-  if (state === undefined || ticks === undefined || state === "Z" || state === "X") return undefined;
+  if (state === undefined || ticks === undefined || state === "X") return undefined;
+  if (state === "Z" && !hasOtherThreads(pid)) return undefined;
   bootId ??= readBootId();
   return `${bootId}/${ticks}`;
 }
 
 /** The same as long as we live. */
 let bootId: string | undefined;
+
+/** Go programs have many: the first may be a zombie while others still hold the ports. */
+function hasOtherThreads(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).length > 1;
+  } catch {
+    return false;
+  }
+}
 
 function readBootId(): string {
   try {
