@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { Fault, mintTicket } from "@keyhole/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { alice, type BenchClient, bob, type HookBench, type HookReply, showOnDashboard, startHookBench } from "../support/hook-bench.ts";
+import { admitted, alice, type BenchClient, bob, codeOf, type HookBench, showOnDashboard, startHookBench } from "../support/hook-bench.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 
 let bench: HookBench;
@@ -12,15 +12,6 @@ afterEach(() => bench[Symbol.asyncDispose]());
 
 const minutes = (count: number): void => {
   bench.now = new Date(bench.now.getTime() + count * 60_000);
-};
-const admitted = (result: BenchClient | string): BenchClient => {
-  if (typeof result === "string") throw new Error(`refused: ${result}`);
-  return result;
-};
-const codeOf = (result: BenchClient | string | HookReply): string => {
-  if (typeof result === "string") return result.split(":")[0] ?? "";
-  if ("body" in result) return result.body.reject === true ? (result.body.reject_reason?.split(":")[0] ?? "") : "admitted";
-  return "admitted";
 };
 const connected = async (token: string, runId = "", clientAddress = "127.0.0.1:40000"): Promise<BenchClient> => {
   const client = admitted(await bench.login(alice, token, runId, clientAddress));

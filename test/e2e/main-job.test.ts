@@ -7,6 +7,7 @@ import { WebSocket, WebSocketServer } from "ws";
 import { connectClient, requestClientConfig, requestToken, startFrpcOn } from "../support/desktop-client.ts";
 import { domain, type KeyholeProcess, startKeyholeProcess } from "../support/keyhole-process.ts";
 import { startLocalApp } from "../support/local-app.ts";
+import { hostOf } from "../support/served-by.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet, type Wallet } from "../support/wallet.ts";
@@ -17,7 +18,6 @@ beforeAll(async () => {
 });
 afterAll(() => keyhole[Symbol.asyncDispose]());
 
-const hostOf = (wallet: Wallet): string => `${wallet.label}.${domain}`;
 const statusOf = async (wallet: Wallet): Promise<Record<string, unknown>> =>
   JSON.parse((await visit(keyhole.edgePort, domain, { path: `/v1/tunnel/status/${wallet.address}` })).body) as Record<string, unknown>;
 

@@ -2,23 +2,18 @@ import type { AddressInfo } from "node:net";
 import { connect as connectTcp, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectClient, type DesktopClient, requestClientConfig, startFrpcOn } from "../support/desktop-client.ts";
-import { domain, type KeyholeProcess, startKeyholeProcess } from "../support/keyhole-process.ts";
+import { type KeyholeProcess, startKeyholeProcess } from "../support/keyhole-process.ts";
 import { startLocalApp } from "../support/local-app.ts";
+import { hostOf, servedBy } from "../support/served-by.ts";
 import { startVisiting, visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
-import { makeWallet, type Wallet } from "../support/wallet.ts";
+import { makeWallet } from "../support/wallet.ts";
 
 let keyhole: KeyholeProcess;
 beforeAll(async () => {
   keyhole = await startKeyholeProcess();
 });
 afterAll(() => keyhole[Symbol.asyncDispose]());
-
-const hostOf = (wallet: Wallet): string => `${wallet.label}.${domain}`;
-const servedBy = (wallet: Wallet, name: string, timeoutMs = 10_000) =>
-  waitForFact(`${name} serves`, async () => ((await visit(keyhole.edgePort, hostOf(wallet))).body === name ? true : undefined), {
-    timeoutMs,
-  });
 
 /** A network that can be cut: a relay in front of the control port. */
 async function startRelay(port: number): Promise<AsyncDisposable & { readonly port: number; cut(): void; mend(): void }> {
@@ -67,7 +62,7 @@ describe("takeover", () => {
       return client;
     };
     const clients = [await connect(apps[0]?.port ?? 0)];
-    await servedBy(wallet, "app 0");
+    await servedBy(keyhole, wallet, "app 0", 10_000);
     const load = startVisiting(keyhole.edgePort, hostOf(wallet), { everyMs: 20, paths: ["/?ms=5", "/?ms=60", "/?ms=130", "/?ms=190"] });
     for (let round = 1; round <= 10; round += 1) {
       const app = apps[round % 2];
@@ -94,7 +89,7 @@ describe("takeover", () => {
     const text = await requestClientConfig(keyhole, wallet, older.port);
     await using first = startFrpcOn(keyhole, text);
     await first.saw("start proxy success");
-    await servedBy(wallet, "older");
+    await servedBy(keyhole, wallet, "older", 10_000);
     await using second = startFrpcOn(keyhole, text.replace(`localPort = ${older.port}`, `localPort = ${newer.port}`));
     await second.saw("start proxy success");
     await first.saw("REPLACED_BY_NEWER_CLIENT");
@@ -104,7 +99,7 @@ describe("takeover", () => {
     await load.stop();
     expect(new Set(load.visits.map((one) => (one instanceof Error ? one.message : one.body)))).toEqual(new Set(["newer"]));
     await second.end("SIGTERM");
-    await servedBy(wallet, "older", 25_000);
+    await servedBy(keyhole, wallet, "older", 25_000);
   });
 
   it("2: a newer client that was cut off for 20 s while an older one retried is back afterwards, and the older is refused", async () => {
@@ -122,17 +117,17 @@ describe("takeover", () => {
         .replace(`serverPort = ${keyhole.controlPort}`, `serverPort = ${relay.port}`),
     );
     await second.saw("start proxy success");
-    await servedBy(wallet, "newer");
+    await servedBy(keyhole, wallet, "newer", 10_000);
     await first.saw("REPLACED_BY_NEWER_CLIENT");
 
     relay.cut();
     const cutAt = performance.now();
     first.mark();
-    await servedBy(wallet, "older", 25_000);
+    await servedBy(keyhole, wallet, "older", 25_000);
     await waitForFact("20 s are over", () => (performance.now() - cutAt > 20_000 ? true : undefined), { timeoutMs: 30_000, everyMs: 100 });
     first.mark();
     relay.mend();
-    await servedBy(wallet, "newer", 25_000);
+    await servedBy(keyhole, wallet, "newer", 25_000);
     await first.saw("REPLACED_BY_NEWER_CLIENT");
     await second[Symbol.asyncDispose]();
   });
@@ -165,7 +160,7 @@ describe("frps killed", () => {
     const before = keyhole.output().length;
     process.kill(formerPid, "SIGKILL");
     await waitForFact("another frps runs", () => (keyhole.frpsPid() !== formerPid ? true : undefined));
-    for (const [index, wallet] of wallets.entries()) await servedBy(wallet, apps[index]?.name ?? "", 20_000);
+    for (const [index, wallet] of wallets.entries()) await servedBy(keyhole, wallet, apps[index]?.name ?? "", 20_000);
     const resumed = keyhole
       .output()
       .slice(before)

@@ -265,6 +265,19 @@ export async function startHookBench(
   return bench as HookBench;
 }
 
+/** The client of a login that must have been admitted. */
+export function admitted(result: BenchClient | string): BenchClient {
+  if (typeof result === "string") throw new Error(`refused: ${result}`);
+  return result;
+}
+
+/** The code of a refusal, or "admitted". */
+export function codeOf(result: BenchClient | string | HookReply): string {
+  if (typeof result === "string") return result.split(":")[0] ?? "";
+  if ("body" in result) return result.body.reject === true ? (result.body.reject_reason?.split(":")[0] ?? "") : "admitted";
+  return "admitted";
+}
+
 /** A Login as stock frpc 0.71.0 sends it. */
 export function loginContent(fields: Record<string, unknown> = {}): Record<string, unknown> {
   const timestamp = 1795309034;

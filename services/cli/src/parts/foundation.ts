@@ -11,7 +11,7 @@ import { describeMissedListeners, type ListenerName, readInheritedListeners } fr
 import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
 import type { Log } from "../log.ts";
 import { type PartName, partNames } from "../sockets/socket-path.ts";
-import { type InternalPorts, isRecorded, openPorts } from "../state/ports.ts";
+import { type InternalPorts, openPorts } from "../state/ports.ts";
 import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 import type { World } from "../world.ts";
 
@@ -57,8 +57,8 @@ export async function openFoundation(
     file: join(state.path, "ports.json"),
     fileMode: state.fileMode,
     wanted: wantedPorts(config, isAlone),
-    recordFile: isAlone ? join(state.path, "frps.json") : undefined,
-    isFrpsRunning: () => isRecorded(join(state.path, "frps.json")),
+    recordFile: join(state.path, "frps.json"),
+    isAlone,
     randomBytes: world.randomBytes,
   });
   const portOf = (key: string): number => internal.ports[key] ?? 0;

@@ -23,25 +23,26 @@ const portCount = 10_000;
 
 /**
  * Opens the file. `wanted` maps a setting to its configured port and host; those of 0 are chosen. Who runs alone
- * (`recordFile` is given) chooses anew where somebody else has taken a kept port meanwhile. Where the parts run apart a kept
+ * chooses anew where somebody else has taken a kept port meanwhile. Where the parts run apart a kept
  * port stays: the one who has taken it is most likely the part that it belongs to.
  */
 export async function openPorts(options: {
   readonly file: string;
   readonly wanted: Readonly<Record<string, { readonly host: string; readonly port: number }>>;
   /** The record of a frps that may still run: it holds its kept ports rightly, so they are kept without a look. */
-  readonly recordFile: string | undefined;
+  readonly recordFile: string;
+  readonly isAlone: boolean;
   readonly fileMode: number;
-  /** Where the parts run apart: new ports and passwords would cut them off from a frps that lives. */
-  readonly isFrpsRunning: () => boolean;
   readonly randomBytes: (length: number) => Uint8Array;
 }): Promise<InternalPorts> {
-  const { file, fileMode, wanted, recordFile } = options;
+  const { file, fileMode, wanted, isAlone } = options;
   const kept = readKept(file);
-  const isOursRunning = recordFile !== undefined && isRecorded(recordFile);
+  const record = readProcessRecord(options.recordFile);
+  const isFrpsRunning = record !== undefined && isRecordedAlive(record);
   const mayStay = async (key: string, host: string, port: number): Promise<boolean> =>
-    recordFile === undefined || (isOursRunning && key.startsWith("frps.")) || (await isFree(host, port));
-  if (kept === undefined && recordFile === undefined && options.isFrpsRunning()) {
+    !isAlone || (isFrpsRunning && key.startsWith("frps.")) || (await isFree(host, port));
+  // New ports and passwords would cut the parts off from it.
+  if (kept === undefined && !isAlone && isFrpsRunning) {
     throw new Fault(
       "STATE_UNWRITABLE",
       `${file} is missing or damaged while frps runs on what it said. Put it back, or end frps first (keyhole supervisor --stop): every client reconnects then.`,
@@ -63,12 +64,6 @@ export async function openPorts(options: {
   if (kept !== undefined || isDamaged(file)) writePrivateFile(file, text, fileMode);
   else if (!createPrivateFile(file, text, fileMode)) return await openPorts(options); // another part was first: its choice holds
   return opened;
-}
-
-/** True when the recorded frps lives. False too for who may not read the record. */
-export function isRecorded(recordFile: string): boolean {
-  const record = readProcessRecord(recordFile);
-  return record !== undefined && isRecordedAlive(record);
 }
 
 const isDamaged = (file: string): boolean => readPrivateFile(file) !== undefined && readKept(file) === undefined;

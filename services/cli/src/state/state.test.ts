@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { writeProcessRecord } from "@keyhole/frp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openControlCertificate } from "./certificates.ts";
 import { openKeyRing } from "./key-files.ts";
@@ -129,7 +130,7 @@ describe("internal ports", () => {
       wanted,
       recordFile: join(dir, "frps.json"),
       fileMode: 0o600,
-      isFrpsRunning: () => false,
+      isAlone: true,
       randomBytes,
     });
   const wanted = {
@@ -147,14 +148,13 @@ describe("internal ports", () => {
   });
 
   it("stay as they are where the parts run apart, for whoever has taken one is most likely the part it belongs to; of two that choose at once one does", async () => {
-    let isRunning = false;
     const apart = () =>
       openPorts({
         file: join(dir, "ports.json"),
         wanted,
-        recordFile: undefined,
+        recordFile: join(dir, "frps.json"),
+        isAlone: false,
         fileMode: 0o660,
-        isFrpsRunning: () => isRunning,
         randomBytes,
       });
     const [first, second] = await Promise.all([apart(), apart()]);
@@ -165,7 +165,7 @@ describe("internal ports", () => {
     server.close();
     expect(modeOf("ports.json")).toBe(0o660);
     // New ones would cut the parts off from a frps that runs on the old.
-    isRunning = true;
+    writeProcessRecord(join(dir, "frps.json"), { pid: process.pid, digest: "", configHash: "" });
     rmSync(join(dir, "ports.json"));
     await expect(apart()).rejects.toThrow("keyhole supervisor --stop");
   });
