@@ -13,6 +13,8 @@ import type { Turns } from "./turns.ts";
 
 /** A connection on which nothing has happened for so long is idle: nobody is about to send on it. */
 const idleMs = 500;
+/** So many looks a connection may stay silent that has never brought a request: its visitor has only just come, and may be slow. */
+const newcomerLooks = 4;
 
 /**
  * Stops accepting, and resolves when the last of the connections is closed: at once when there is none, at most after
@@ -24,16 +26,19 @@ export async function drainVisitors(server: Server, sockets: ReadonlySet<Socket>
   });
   for (const { res } of turns.underWay()) res.shouldKeepAlive = false;
 
-  /** What was idle when we last looked, and how much it had sent by then. */
-  let idle = new Map<Socket, number>();
+  /** What was idle when we last looked: how much it had sent by then, and at how many looks in a row. */
+  let idle = new Map<Socket, { readonly bytesRead: number; readonly looks: number }>();
   const look = (): void => {
     // By the address of the far end: the connection below TLS is another object than the one that carries requests.
     const busy = new Set(turns.underWay().map(({ req }) => printEndpoint(req.socket.remoteAddress, req.socket.remotePort)));
-    const still = new Map<Socket, number>();
+    const still: typeof idle = new Map();
     for (const socket of sockets) {
       if (busy.has(printEndpoint(socket.remoteAddress, socket.remotePort))) continue;
-      if (idle.get(socket) === socket.bytesRead) socket.destroy();
-      else still.set(socket, socket.bytesRead);
+      const { bytesRead } = socket;
+      const before = idle.get(socket);
+      const looks = before?.bytesRead === bytesRead ? before.looks + 1 : 0;
+      if (looks >= (bytesRead === 0 ? newcomerLooks : 1)) socket.destroy();
+      else still.set(socket, { bytesRead, looks });
     }
     idle = still;
   };
