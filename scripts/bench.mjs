@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `npm run bench`: sets everything up, then measures on loopback. `--json FILE` writes the figures as JSON too. */
+/**
+ * `npm run bench`: sets everything up, then measures on loopback. `--quick` measures less of everything, `--only NAME,NAME` a
+ * part of it, and `--json FILE` writes the figures as JSON too.
+ */
 import { join } from "node:path";
 import { root } from "./setup.mjs";
 import { runPrepared } from "./with-node.mjs";

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { configurationRows } from "@keyhole/cli";
 import { type RefusalVoice, refusalCodes, refusals } from "@keyhole/core";
 import { renderOpenApi } from "@keyhole/token";
+import { credentialTries } from "../test/support/credential-tries.ts";
 
 /** A generated table: where it stands and what it should say. */
 export type Table = { readonly file: string; readonly name: string; readonly markdown: string };
@@ -21,6 +22,7 @@ export function renderTables(): readonly Table[] {
   return [
     { file: "README.md", name: "configuration", markdown: renderConfiguration() },
     { file: "README.md", name: "refusals", markdown: renderRefusals() },
+    { file: "services/plugin/README.md", name: "credential-tries", markdown: renderCredentialTries() },
     { file: "scripts/README.md", name: "scripts", markdown: renderScripts() },
   ];
 }
@@ -54,6 +56,15 @@ function renderRefusals(): string {
     return [code(name), String(entry.status), entry.voices.map((voice) => voices[voice]).join(", "), entry.sentence, entry.remedy];
   });
   return renderTable(["code", "status", "who says it", "what is wrong", "what to do"], rows);
+}
+
+/** Each way in which a credential can be wrong, and what its client is told; a test tries them all. */
+function renderCredentialTries(): string {
+  const rows = credentialTries.map(({ credential, what, code: name }) => {
+    const { sentence, remedy } = refusals[name];
+    return [credential === "any" ? "" : credential, what, code(name), `${sentence} ${remedy}`];
+  });
+  return renderTable(["credential", "what is wrong with it", "code", "what frpc prints"], rows);
 }
 
 /** The files of this folder, each with the npm script that runs it and the first sentence of its heading. */

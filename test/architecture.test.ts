@@ -23,9 +23,9 @@ type Rule = { readonly ours: readonly string[]; readonly outside: readonly strin
 /** The arrows. A package may use what stands beside it and nothing else; edge, token, plugin and supervisor never meet. */
 const packages: Readonly<Record<string, Rule>> = {
   frp: { ours: [], outside: ["smol-toml"] },
-  "services/core": { ours: [], outside: ["hash-wasm", "secp256k1", "sodium-native"] },
+  "services/core": { ours: [], outside: ["@bitauth/libauth", "hash-wasm", "libsodium-wrappers", "secp256k1", "sodium-native"] },
   "services/store": { ours: ["core"], outside: ["better-sqlite3"] },
-  "services/token": { ours: ["core"], outside: ["@hono/node-server", "@hono/zod-openapi", "hono", "zod"] },
+  "services/token": { ours: ["core"], outside: ["@hono/node-server", "@hono/zod-openapi", "hono", "jose", "zod"] },
   "services/plugin": { ours: ["core", "frp"], outside: [] },
   "services/edge": { ours: ["core"], outside: ["undici", "ws"] },
   "services/supervisor": { ours: ["frp"], outside: [] },

@@ -257,7 +257,7 @@ describe("tokens", () => {
     ).toHaveLength(1);
     expect(judge(token(0, { outcome: problem(400, "PROOF_ALREADY_USED") }))).toHaveLength(1);
     expect(judge(token(0, { proof: "again-after-silence", outcome: problem(400, "PROOF_ALREADY_USED") }))).toEqual([]);
-    expect(judge(token(0, { outcome: problem(400, "SIGNATURE_MISMATCH") }))).toHaveLength(1);
+    expect(judge(token(0, { outcome: problem(400, "SIGNER_MISMATCH") }))).toHaveLength(1);
     expect(judge(token(0, { outcome: problem(503, "SERVICE_UNAVAILABLE") }))).toEqual([]);
     expect(judge(token(0, { outcome: problem(500, "INTERNAL_ERROR") }))).toHaveLength(1);
     expect(judge(token(0, { outcome: failed("TIMEOUT") }))).toHaveLength(1);

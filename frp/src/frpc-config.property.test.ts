@@ -7,20 +7,24 @@ const text = fc.string({ unit: "binary" });
 const pem = fc
   .array(fc.base64String({ minLength: 4, maxLength: 64 }), { minLength: 1, maxLength: 30 })
   .map((lines) => `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`);
-const settings: fc.Arbitrary<FrpcSettings> = fc.record({
-  serverAddr: text,
-  serverPort: fc.integer({ min: 1, max: 65_535 }),
-  serverName: text,
-  token: text,
-  label: text,
-  proxyName: text,
-  localPort: fc.integer({ min: 1, max: 65_535 }),
-  trustedCa: fc.oneof(
-    fc.record({ kind: fc.constant("inside" as const), pem, fileName: text }),
-    fc.record({ kind: fc.constant("file" as const), path: text }),
-  ),
-  comments: fc.array(text, { maxLength: 4 }),
-});
+const settings: fc.Arbitrary<FrpcSettings> = fc.record(
+  {
+    serverAddr: text,
+    serverPort: fc.integer({ min: 1, max: 65_535 }),
+    serverName: text,
+    token: text,
+    label: text,
+    proxyName: text,
+    localPort: fc.integer({ min: 1, max: 65_535 }),
+    trustedCa: fc.oneof(
+      fc.record({ kind: fc.constant("inside" as const), pem, fileName: text }),
+      fc.record({ kind: fc.constant("file" as const), path: text }),
+    ),
+    comments: fc.array(text, { maxLength: 4 }),
+    auth: fc.record({ kind: fc.constant("token-file" as const), path: text }),
+  },
+  { requiredKeys: ["serverAddr", "serverPort", "serverName", "token", "label", "proxyName", "localPort", "trustedCa", "comments"] },
+);
 
 describe("the config of frpc", () => {
   it("holds exactly the settings, in frp's keys, and never reaches the templating", () => {
@@ -28,13 +32,15 @@ describe("the config of frpc", () => {
       fc.property(settings, (value) => {
         const rendered = renderFrpcConfig(value);
         expect(rendered).not.toContain("{{");
-        const { trustedCa } = value;
+        const { trustedCa, auth } = value;
         expect(parse(rendered)).toEqual({
           serverAddr: value.serverAddr,
           serverPort: value.serverPort,
           user: value.label,
           loginFailExit: false,
-          metadatas: { token: value.token },
+          ...(auth === undefined
+            ? { metadatas: { token: value.token } }
+            : { auth: { method: "oidc", oidc: { tokenSource: { type: "file", file: { path: auth.path } } } } }),
           transport: {
             tcpMuxKeepaliveInterval: 5,
             tls: { serverName: value.serverName, trustedCaFile: trustedCa.kind === "inside" ? trustedCa.fileName : trustedCa.path },
@@ -44,6 +50,14 @@ describe("the config of frpc", () => {
         });
       }),
     );
+  });
+
+  it("a file with the token stands for it: the token itself is nowhere in the config", () => {
+    const [value] = fc.sample(settings, 1);
+    const rendered = renderFrpcConfig({ ...value!, token: "the-token-itself", auth: { kind: "token-file", path: "/run/token.jwt" } });
+    expect(rendered).toContain('path = "/run/token.jwt"');
+    expect(rendered).not.toContain("the-token-itself");
+    expect(parse(rendered)["metadatas"]).toBeUndefined();
   });
 
   it("begins with the comments", () => {

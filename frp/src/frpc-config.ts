@@ -1,6 +1,6 @@
 /**
- * The config of frpc: one http proxy, the tunnel token in `metadatas.token` (never in `auth.token`, which is a cipher key),
- * and a pinned CA. The CA's PEM can lie in the same file: frpc reads certificates from any file, so the file names itself
+ * The config of frpc: one http proxy, the tunnel token in `metadatas.token` (never in `auth.token`, which is a cipher key)
+ * or, as a JWT, in a file that frpc reads anew at each login, and a pinned CA. The CA's PEM can lie in the same file: frpc reads certificates from any file, so the file names itself
  * as `trustedCaFile` and holds the PEM as a string of several lines under a key that is never sent and starts nothing
  * (`webServer.password` with no `webServer.port`).
  */
@@ -12,7 +12,10 @@ export type FrpcSettings = {
   readonly serverPort: number;
   /** The name that the control certificate must bear. */
   readonly serverName: string;
+  /** The tunnel token, unless `auth` says where frpc finds it. */
   readonly token: string;
+  /** A file with a JWT: frpc sends its content as the `privilege_key` of each login, and nothing of it stands in the config. */
+  readonly auth?: { readonly kind: "token-file"; readonly path: string };
   /** Becomes frpc's `user`, which frpc puts before its proxy names, and the subdomain it asks for. */
   readonly label: string;
   /** As written in the file: frpc sends `<label>.<proxyName>`. */
@@ -35,7 +38,7 @@ const certificate = /-----BEGIN CERTIFICATE-----\r?\n(?:[A-Za-z0-9+/=]+\r?\n)+--
  * renderFrpcConfig({ ...settings, trustedCa: { kind: "inside", pem, fileName: "frpc.toml" } })
  */
 export function renderFrpcConfig(settings: FrpcSettings): string {
-  const { trustedCa } = settings;
+  const { trustedCa, auth } = settings;
   const head = settings.comments.map((line) => `${renderComment(line)}\n`).join("");
   const body = renderToml({
     serverAddr: settings.serverAddr,
@@ -43,7 +46,9 @@ export function renderFrpcConfig(settings: FrpcSettings): string {
     user: settings.label,
     // Else frpc gives up for ever when its first login meets a second in which nobody answers.
     loginFailExit: false,
-    metadatas: { token: settings.token },
+    ...(auth === undefined
+      ? { metadatas: { token: settings.token } }
+      : { auth: { method: "oidc", oidc: { tokenSource: { type: "file", file: { path: auth.path } } } } }),
     transport: {
       tcpMuxKeepaliveInterval: 5,
       tls: { serverName: settings.serverName, trustedCaFile: trustedCa.kind === "inside" ? trustedCa.fileName : trustedCa.path },

@@ -21,6 +21,17 @@ describe("renderHookAnswer", () => {
     expect(read({ kind: "refuse", reason })).toEqual({ reject: true, reject_reason: reason });
   });
 
+  it("4: an empty reason, which frpc would take for success, is a fault of ours and says so", () => {
+    for (const reason of ["", " \n\t", undefined, null]) {
+      expect(read({ kind: "refuse", reason } as unknown as HookAnswer).reject_reason).toMatch(/^INTERNAL_ERROR: /);
+    }
+  });
+
+  it("4: a reason that is too long loses its end, never its code", () => {
+    const reason = `RATE_LIMITED: ${"x".repeat(300)}`;
+    expect(read({ kind: "refuse", reason }).reject_reason).toBe(reason.slice(0, 200));
+  });
+
   it("4: yes is two explicit booleans", () => {
     expect(read({ kind: "keep" })).toEqual({ reject: false, unchange: true });
   });

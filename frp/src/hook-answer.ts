@@ -37,11 +37,11 @@ function deriveAnswer(answer: HookAnswer): object {
 }
 
 function refusal(reason: string): object {
-  const line = String(reason)
+  const line = String(reason ?? "")
     .replace(/\s+/g, " ")
     .replace(/[^\x20-\x7e]/gu, "?")
     .trim()
     .slice(0, maxReason)
     .trim();
-  return { reject: true, reject_reason: line === "" ? "REFUSED: no reason was given." : line };
+  return { reject: true, reject_reason: line === "" ? "INTERNAL_ERROR: no reason was given. Try again in a moment." : line };
 }

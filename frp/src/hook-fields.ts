@@ -1,6 +1,7 @@
 /**
  * The fields of frp's messages, and what each may hold. Types are Go's (frp's pkg/msg/msg.go): a field that is empty is
- * absent, a map or a list may be null. Sizes are ours: a message of frp's wire v1 has 10 KiB, one of v2 64 KiB.
+ * absent, a map or a list may be null. Sizes are ours: a message of frp's wire v1 has 10 KiB, one of v2 64 KiB. What a
+ * NewProxy asks for has no size here: whoever judges it refuses it for what it is, not for how much of it there is.
  */
 
 /** Tells whether a field that is present fits. */
@@ -10,7 +11,6 @@ type Check = (value: unknown) => boolean;
 export type Fields = Readonly<Record<string, Check>>;
 
 const maxMetas = 16;
-const maxList = 64;
 const maxFields = 64;
 const maxDepth = 6;
 
@@ -39,7 +39,10 @@ const map =
       Object.keys(value).length <= maxEntries &&
       Object.entries(value).every(([key, item]) => key.length <= 128 && text(maxValue)(item)));
 
-const list: Check = (value) => value === null || (Array.isArray(value) && value.length <= maxList && value.every(text(512)));
+/** Any number of any length: the body has its own bound. */
+const anyText = text(Number.POSITIVE_INFINITY);
+const anyList: Check = (value) => value === null || (Array.isArray(value) && value.every(anyText));
+const anyMap: Check = (value) => value === null || (isRecord(value) && Object.values(value).every(anyText));
 
 /** A field that this version of frp does not have is kept as it is; but echoing must not be a way to a deep recursion. */
 const shallow = (value: unknown, depth = maxDepth): boolean =>
@@ -68,28 +71,28 @@ export const loginFields: Fields = {
 /** NewProxy, without `user`. */
 export const newProxyFields: Fields = {
   user: isRecord,
-  proxy_name: text(512),
-  proxy_type: text(64),
+  proxy_name: anyText,
+  proxy_type: anyText,
   use_encryption: flag,
   use_compression: flag,
   bandwidth_limit: text(64),
   bandwidth_limit_mode: text(64),
-  group: text(512),
-  group_key: text(512),
+  group: anyText,
+  group_key: anyText,
   metas: map(64, 8192),
-  annotations: map(64, 8192),
+  annotations: anyMap,
   remote_port: whole,
-  custom_domains: list,
-  subdomain: text(512),
-  locations: list,
+  custom_domains: anyList,
+  subdomain: anyText,
+  locations: anyList,
   http_user: text(512),
   http_pwd: text(512),
-  host_header_rewrite: text(512),
+  host_header_rewrite: anyText,
   headers: map(64, 8192),
-  response_headers: map(64, 8192),
+  response_headers: anyMap,
   route_by_http_user: text(512),
   sk: text(512),
-  allow_users: list,
+  allow_users: anyList,
   multiplexer: text(64),
 };
 

@@ -23,7 +23,7 @@ describe("parseHookRequest", () => {
     fc.assert(
       fc.property(fc.oneof(fc.constant(null), fc.string(), fc.constantFrom(...ops)), fc.oneof(json, nearly), (op, body) => {
         const parsed = parseHookRequest(op, body);
-        expect(["request", "malformed", "not-frps"]).toContain(parsed.kind);
+        expect(["request", "malformed", "op-mismatch", "not-frps"]).toContain(parsed.kind);
         if (parsed.kind === "request" && parsed.request.op !== "CloseProxy") {
           const { raw } = parsed.request.content;
           expect(JSON.parse(renderHookAnswer({ kind: "replace", content: { ...raw, user: "x" } }).toString())).toHaveProperty("reject");
@@ -60,20 +60,23 @@ const login = (content: object) => parseHookRequest("Login", { version: "0.1.0",
 const newProxy = (content: object) => parseHookRequest("NewProxy", { version: "0.1.0", op: "NewProxy", content });
 
 describe("the messages of frp 0.71.0", () => {
-  it("4: a body of null, a list, another op or a content of null is not frps's protocol", () => {
-    for (const body of [
-      null,
-      [],
-      "x",
-      1,
-      {},
-      { version: "0.1.0", op: "Ping", content: {} },
-      { version: "0.1.0", op: "Login", content: null },
-    ]) {
+  it("4: a body of null, a list, no op or a content of null is not frps's protocol", () => {
+    for (const body of [null, [], "x", 1, {}, { version: "0.1.0", op: 7, content: {} }, { version: "0.1.0", op: "Login", content: null }]) {
       expect(parseHookRequest("Login", body)).toEqual({ kind: "not-frps" });
     }
-    expect(parseHookRequest(null, { version: "0.1.0", op: "Login", content: {} })).toEqual({ kind: "not-frps" });
     expect(parseHookRequest("Ping", { version: "0.1.0", op: "Ping", content: {} })).toEqual({ kind: "not-frps" });
+  });
+
+  it("4: two operations in one request are not frps's protocol either, and are told apart", () => {
+    for (const [op, inBody] of [
+      ["Login", "NewProxy"],
+      ["Login", "Ping"],
+      ["Ping", "Login"],
+      [null, "Login"],
+      ["", "Login"],
+    ] as const) {
+      expect(parseHookRequest(op, { version: "0.1.0", op: inBody, content: {} })).toEqual({ kind: "op-mismatch" });
+    }
   });
 
   it("a Login with nothing in it has empty values: frp leaves out what is empty", () => {
@@ -133,15 +136,26 @@ describe("the messages of frp 0.71.0", () => {
   it.each([
     ["custom_domains", "host"],
     ["custom_domains", [1]],
-    ["custom_domains", Array.from({ length: 65 }, () => "host")],
     ["headers", { name: 1 }],
     ["use_compression", "true"],
     ["remote_port", "80"],
     ["proxy_type", 1],
-    ["subdomain", "x".repeat(513)],
+    ["bandwidth_limit", "x".repeat(65)],
+    ["annotations", { name: null }],
   ])("4: a NewProxy with a bad %s names the field (%#)", (field, value) => {
     const user = { user: "l", metas: null, run_id: "r" };
     expect(newProxy({ user, [field]: value })).toEqual({ kind: "malformed", op: "NewProxy", field });
+  });
+
+  it("what a NewProxy asks for too much of is reported as it is: whoever judges it says what is wrong with it", () => {
+    const user = { user: "l", metas: null, run_id: "r" };
+    const asked = {
+      proxy_name: "x".repeat(9000),
+      subdomain: "x".repeat(513),
+      locations: Array.from({ length: 10_000 }, () => "/"),
+      annotations: { a: "x".repeat(60_000) },
+    };
+    expect(newProxy({ user, ...asked })).toMatchObject({ kind: "request", request: { content: { raw: asked } } });
   });
 
   it("4: a NewProxy or CloseProxy without a whole user names what is missing", () => {

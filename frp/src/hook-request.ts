@@ -53,6 +53,7 @@ export type HookRequest =
 export type ParsedHookRequest =
   | { readonly kind: "request"; readonly request: HookRequest }
   | { readonly kind: "malformed"; readonly op: HookOp; readonly field: string }
+  | { readonly kind: "op-mismatch" }
   | { readonly kind: "not-frps" };
 
 const contentFields: Readonly<Record<HookOp, Fields>> = {
@@ -62,10 +63,12 @@ const contentFields: Readonly<Record<HookOp, Fields>> = {
 };
 
 /**
- * Reads a question of frps. `op` is the query parameter, `body` the parsed JSON. Never throws. "not-frps": answer 4xx.
+ * Reads a question of frps. `op` is the query parameter, `body` the parsed JSON. Never throws. "not-frps", and
+ * "op-mismatch" when body and query name two operations: answer 4xx.
  * "malformed": an op that is hooked, with a field of a wrong type or size; answer a refusal.
  */
 export function parseHookRequest(op: string | null, body: unknown): ParsedHookRequest {
+  if (isRecord(body) && typeof body["op"] === "string" && body["op"] !== op) return { kind: "op-mismatch" };
   if (op !== "Login" && op !== "NewProxy" && op !== "CloseProxy") return { kind: "not-frps" };
   if (!isRecord(body) || body["op"] !== op || typeof body["version"] !== "string" || !isRecord(body["content"]))
     return { kind: "not-frps" };

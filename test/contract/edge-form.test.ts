@@ -36,11 +36,11 @@ const send = (bytes: string | Buffer, options?: Parameters<typeof sendRaw>[2]) =
 
 describe("form", () => {
   it.each([
-    ["two different Hosts", `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: ${hostOf(offline)}\r\n\r\n`, "HOST_MALFORMED"],
-    ["the same Host twice", `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: ${host}\r\n\r\n`, "HOST_MALFORMED"],
-    ["a comma in Host", `GET / HTTP/1.1\r\nHost: ${host},${host}\r\n\r\n`, "HOST_MALFORMED"],
-    ["no Host", "GET / HTTP/1.1\r\n\r\n", "HOST_MALFORMED"],
-    ["no Host in 1.0", "GET / HTTP/1.0\r\n\r\n", "HOST_MALFORMED"],
+    ["two different Hosts", `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: ${hostOf(offline)}\r\n\r\n`, "HOST_INVALID"],
+    ["the same Host twice", `GET / HTTP/1.1\r\nHost: ${host}\r\nHost: ${host}\r\n\r\n`, "HOST_INVALID"],
+    ["a comma in Host", `GET / HTTP/1.1\r\nHost: ${host},${host}\r\n\r\n`, "HOST_INVALID"],
+    ["no Host", "GET / HTTP/1.1\r\n\r\n", "HOST_INVALID"],
+    ["no Host in 1.0", "GET / HTTP/1.0\r\n\r\n", "HOST_INVALID"],
     ["absolute form", `GET http://${host}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`, "REQUEST_MALFORMED"],
     ["absolute form, other host", `GET http://${hostOf(offline)}/ HTTP/1.1\r\nHost: ${host}\r\n\r\n`, "REQUEST_MALFORMED"],
     ["OPTIONS *", `OPTIONS * HTTP/1.1\r\nHost: ${host}\r\n\r\n`, "REQUEST_MALFORMED"],

@@ -125,9 +125,12 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     visitors: { host: "127.0.0.1", port: 0, ...(isSecure === true ? { certFile, keyFile } : {}) },
     control: { host: "127.0.0.1", port: 0, certFile, keyFile },
     frps: { host: "127.0.0.1", bindPort: portOf(frps.control), vhostPort: portOf(frps.server) },
-    tokenService: { host: "127.0.0.1", port: portOf(tokenService.server) },
+    tokenService: { host: "127.0.0.1", port: portOf(tokenService.server), edgePassword: "password of the harness" },
+    trustedProxies: [],
     now: () => new Date(),
     stopGraceMs: 300,
+    // Every visitor and client of a test has one address.
+    limits: { connectionsPerAddress: 100_000, loginsPerAddressPerMinute: 1_000_000 },
     // Labels are settled from the start; who wants a fresh edge says so.
     returnMs: 0,
     newRequestId: () => `request-${requests++}`,

@@ -11,7 +11,7 @@ import { type NodeEdgeOptions, startNodeEdge } from "@keyhole/edge";
 /** What of an edge's options fits into an argument. */
 export type HeldEdge = Pick<
   NodeEdgeOptions,
-  "domain" | "publicScheme" | "mapsDir" | "marker" | "appTimeoutSeconds" | "frps" | "tokenService"
+  "domain" | "publicScheme" | "mapsDir" | "marker" | "appTimeoutSeconds" | "frps" | "tokenService" | "trustedProxies" | "limits"
 > & {
   readonly certFile: string;
   readonly keyFile: string;

@@ -36,8 +36,9 @@ type Held = { readonly visitorsPort: number; readonly controlPort: number; pids(
 
 async function holdSockets(isSecure: boolean): Promise<Held> {
   const { certFile, keyFile } = harness.options.control;
-  const { publicScheme, mapsDir, marker, appTimeoutSeconds, frps, tokenService } = harness.options;
-  const edge: HeldEdge = { domain, publicScheme, mapsDir, marker, appTimeoutSeconds, frps, tokenService, certFile, keyFile, isSecure };
+  const { publicScheme, mapsDir, marker, appTimeoutSeconds, frps, tokenService, trustedProxies, limits } = harness.options;
+  const serving = { domain, publicScheme, mapsDir, marker, appTimeoutSeconds, frps, tokenService, trustedProxies, limits };
+  const edge: HeldEdge = { ...serving, certFile, keyFile, isSecure };
   const child = spawn(process.execPath, [program, "hold", JSON.stringify(edge)], { stdio: ["pipe", "pipe", "inherit"] });
   holder = child;
   let output = "";

@@ -4,111 +4,19 @@
  * catalogue (invariant 13).
  */
 import { connect } from "node:net";
-import { printTunnelMessage, refusalCodes, type TokenRecord, verifyProof } from "@keyhole/core";
-import { createTokenApp, startTokenService, type TokenAppDeps, type TokenServiceOptions } from "@keyhole/token";
 import fc from "fast-check";
-import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { exchange, json, judge, post, request, type Service, signOrder, startService, wallet } from "./token-harness.ts";
 
-const productName = "Vana Personal Server";
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-const wallet = privateKeyToAccount(generatePrivateKey());
-
-async function startService(over: Partial<TokenAppDeps> = {}, deadlines: TokenServiceOptions["deadlines"] = {}, port = 0) {
-  const spent = new Set<string>();
-  const faults: object[] = [];
-  let requests = 0;
-  const newRequestId = () => `request-${requests++}`;
-  const log = { ...silent, error: (fields: object) => void faults.push(fields) };
-  const app = createTokenApp({
-    verifyProof: (order) => verifyProof(order, { productName }),
-    store: {
-      findToken: async () => undefined,
-      newestToken: async () => undefined,
-      notBefore: async () => undefined,
-      orderToken: async ({ proofKey, now, label, kind, ttlSeconds }) => {
-        if (spent.has(proofKey)) return { outcome: "proof-already-used" };
-        spent.add(proofKey);
-        const token: TokenRecord = { label, kind, issuedAt: now, expiresAt: new Date(now.getTime() + ttlSeconds * 1000) };
-        return { outcome: "recorded", token };
-      },
-      check: async () => {},
-      [Symbol.asyncDispose]: async () => {},
-    },
-    mint: () => "frp_test",
-    readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: new Date(), stale: false }),
-    readiness: async () => ({ store: { ok: true } }),
-    renderClientConfig: () => "",
-    caPem: () => "PEM",
-    now: () => new Date(),
-    newRequestId,
-    log,
-    settings: {
-      productName,
-      ttlSeconds: 3600,
-      timestampWindowSeconds: 300,
-      tunnelUrl: (label) => `http://${label}.tunnel.localhost:7080`,
-      serverAddr: "127.0.0.1",
-      serverPort: 7000,
-      serverName: "control.tunnel.localhost",
-      version: "0.0.0",
-      bodyTimeoutMs: 150,
-    },
-    ...over,
-  });
-  const service = await startTokenService({ app, host: "127.0.0.1", port, newRequestId, log, deadlines });
-  return Object.assign(service, { faults });
-}
-
-type Service = Awaited<ReturnType<typeof startService>>;
 let service: Service;
 beforeAll(async () => {
-  service = await startService({}, { headersMs: 300, requestMs: 600 });
+  service = await startService({ deadlines: { headersMs: 300, requestMs: 600 } });
 });
 afterAll(async () => {
   await service.stop();
   expect(service.faults).toEqual([]);
 });
 
-/** Writes bytes to the listener and reads until it closes the connection. `half` closes our side at once. */
-function exchange(port: number, bytes: Buffer | string, half = false): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
-    const chunks: Buffer[] = [];
-    const timer = setTimeout(() => {
-      socket.destroy();
-      reject(new Error(`no end after 5 s of ${JSON.stringify(bytes.toString("latin1").slice(0, 200))}: ${Buffer.concat(chunks)}`));
-    }, 5000);
-    const finish = () => {
-      clearTimeout(timer);
-      socket.destroy();
-      resolve(Buffer.concat(chunks).toString("latin1"));
-    };
-    socket.on("data", (chunk) => chunks.push(chunk));
-    socket.on("end", finish).on("error", finish).on("close", finish);
-    if (half) socket.end(bytes);
-    else socket.write(bytes);
-  });
-}
-
-/** Parses the first answer of a connection and holds it against the rule for refusals. */
-function judge(text: string): { status: number; code: string | undefined; headers: string } {
-  const [headers = "", body = ""] = text.split("\r\n\r\n", 2);
-  const status = Number(/^HTTP\/1\.1 (\d{3}) /.exec(headers)?.[1]);
-  if (status >= 200 && status < 300) return { status, code: undefined, headers };
-  expect(headers, text).toMatch(/^content-type: application\/problem\+json$/im);
-  expect(headers).toMatch(/^access-control-allow-origin: \*$/im);
-  expect(headers).toMatch(/^x-request-id: [A-Za-z0-9-]{8,64}$/im);
-  const problem = JSON.parse(/^transfer-encoding: chunked$/im.test(headers) ? (body.split("\r\n")[1] ?? "") : body);
-  expect(refusalCodes).toContain(problem.code);
-  expect(problem.status).toBe(status);
-  return { status, code: problem.code, headers };
-}
-
-const request = (line: string, headers: readonly string[] = [], body = "") =>
-  `${line} HTTP/1.1\r\nHost: x.localhost\r\nConnection: close\r\n${headers.map((header) => `${header}\r\n`).join("")}\r\n${body}`;
-const post = (headers: readonly string[], body = "") => request("POST /v1/tunnel/token", headers, body);
-const json = "Content-Type: application/json";
 const chunked = (size: number) => `${size.toString(16)}\r\n${"[".repeat(size)}\r\n0\r\n\r\n`;
 
 describe("hostile HTTP at the token service", () => {
@@ -139,17 +47,17 @@ describe("hostile HTTP at the token service", () => {
     ["encoded dot segments", request("POST /v1/tunnel/x/%2E%2e/token", [json]), 400, "REQUEST_MALFORMED"],
     ["a backslash", request("POST /v1\\tunnel\\token", [json]), 400, "REQUEST_MALFORMED"],
     ["another spelling", request("POST /v1/tunnel/%74oken", [json]), 404, "NOT_FOUND"],
-    ["a status path of dots", request("GET /v1/tunnel/status/%2e%2e%2f"), 400, "WALLET_MALFORMED"],
+    ["a status path of dots", request("GET /v1/tunnel/status/%2e%2e%2f"), 404, "NOT_FOUND"],
     ["an expectation nobody knows", request("GET /healthz", ["Expect: miracles"]), 200, undefined],
     ["an upgrade nobody asked for", request("GET /healthz", ["Upgrade: websocket"]), 200, undefined],
-    ["an empty body", post([json, "Content-Length: 0"]), 400, "BODY_NOT_JSON"],
+    ["an empty body", post([json, "Content-Length: 0"]), 400, "BODY_INVALID_JSON"],
     ["a length of 1 GB", post([json, "Content-Length: 1000000000"], "{"), 413, "BODY_TOO_LARGE"],
-    ["16 385 bytes in one chunk", post([json, "Transfer-Encoding: chunked"], chunked(16_385)), 413, "BODY_TOO_LARGE"],
+    ["4097 bytes in one chunk", post([json, "Transfer-Encoding: chunked"], chunked(4097)), 413, "BODY_TOO_LARGE"],
     ["100 000 nested lists", post([json, "Transfer-Encoding: chunked"], chunked(100_000)), 413, "BODY_TOO_LARGE"],
-    ["16 384 nested lists", post([json, "Content-Length: 16384"], "[".repeat(16_384)), 400, "BODY_NOT_JSON"],
-    ["a packed body", post([json, "Content-Encoding: gzip", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
-    ["text/plain", post(["Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
-    ["two content types", post([json, "Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "BODY_WRONG_TYPE"],
+    ["4096 nested lists", post([json, "Content-Length: 4096"], "[".repeat(4096)), 400, "BODY_INVALID_JSON"],
+    ["a packed body", post([json, "Content-Encoding: gzip", "Content-Length: 2"], "{}"), 415, "CONTENT_ENCODING_UNSUPPORTED"],
+    ["text/plain", post(["Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "CONTENT_TYPE_UNSUPPORTED"],
+    ["two content types", post([json, "Content-Type: text/plain", "Content-Length: 2"], "{}"), 415, "CONTENT_TYPE_UNSUPPORTED"],
     ["a body that does not come", post([json, "Content-Length: 2"], "{"), 408, "BODY_TIMEOUT"],
     ["headers that do not end", "GET /healthz HTTP/1.1\r\nHost: x\r\n", 408, "REQUEST_TIMEOUT"],
   ])("%s", async (_, bytes, status, code) => {
@@ -157,9 +65,7 @@ describe("hostile HTTP at the token service", () => {
   });
 
   it("an answer that was earned comes before the end that rubbish behind it brings", async () => {
-    const timestamp = Math.floor(Date.now() / 1000);
-    const signature = await wallet.signMessage({ message: printTunnelMessage({ walletAddress: wallet.address, timestamp }, productName) });
-    const body = JSON.stringify({ walletAddress: wallet.address, timestamp, signature });
+    const body = JSON.stringify(await signOrder());
     const good = `POST /v1/tunnel/token HTTP/1.1\r\nHost: x\r\n${json}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
     const text = await exchange(service.port, `${good}\x00\x01 rubbish\r\n\r\n`);
     expect(judge(text).status).toBe(200);
@@ -219,6 +125,10 @@ describe("anything at all at the token service", () => {
       "Transfer-Encoding",
       "Expect",
       "X-Request-Id",
+      "Authorization",
+      "Idempotency-Key",
+      "X-Keyhole-Edge",
+      "X-Forwarded-For",
       "Upgrade",
       "Host",
       "Origin",
@@ -226,7 +136,19 @@ describe("anything at all at the token service", () => {
     );
     const value = fc.oneof(
       fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((byte) => String.fromCharCode(byte)), maxLength: 60 }),
-      fc.constantFrom("application/json", "application/toml;q=0.5,*/*", "0", "2", "chunked", "100-continue", "__proto__"),
+      fc.constantFrom(
+        "application/json",
+        "Bearer a.b.c",
+        "Bearer",
+        "the edge's own",
+        "::1, 10.0.0.1",
+        "application/toml;q=0.5,*/*",
+        "0",
+        "2",
+        "chunked",
+        "100-continue",
+        "__proto__",
+      ),
     );
     const headers = fc.array(fc.tuple(name, value), { maxLength: 4 });
     await fc.assert(
@@ -269,7 +191,7 @@ describe("anything at all at the token service", () => {
 
 describe("the life of the listener", () => {
   it("a busy port is a fault that names it", async () => {
-    await expect(startService({}, {}, service.port)).rejects.toMatchObject({
+    await expect(startService({ port: service.port })).rejects.toMatchObject({
       code: "PORT_BUSY",
       message: expect.stringContaining(`127.0.0.1:${service.port}`),
     });
@@ -279,10 +201,12 @@ describe("the life of the listener", () => {
     const release = Promise.withResolvers<void>();
     const asked = Promise.withResolvers<void>();
     const own = await startService({
-      readiness: async () => {
-        asked.resolve();
-        await release.promise;
-        return {};
+      deps: {
+        readiness: async () => {
+          asked.resolve();
+          await release.promise;
+          return {};
+        },
       },
     });
     await (await fetch(`${own.url}/healthz`)).text();
@@ -301,10 +225,43 @@ describe("the life of the listener", () => {
       asked.resolve();
       return new Promise<never>(() => {});
     };
-    const own = await startService({ readiness }, { stopMs: 50 });
+    const own = await startService({ deps: { readiness }, deadlines: { stopMs: 50 } });
     const answer = fetch(`${own.url}/readyz`).catch(() => "cut");
     await asked.promise;
     await own.stop();
     expect(await answer).toBe("cut");
+  });
+});
+
+describe("limits at the listener", () => {
+  const few = { requestsPerMinute: 2, tokensPerMinute: 10, failedProofsPerMinute: 20, inFlight: 1 };
+  const empty = (headers: readonly string[] = []) => post([json, "Content-Length: 2", ...headers], "[]");
+
+  it("count by the peer, who cannot say that it is somebody else", async () => {
+    await using own = await startService({ settings: { limits: few } });
+    const statuses = [];
+    for (const last of [1, 2, 3]) statuses.push(judge(await exchange(own.port, empty([`X-Forwarded-For: 10.${last}.0.1`]))).status);
+    expect(statuses).toEqual([400, 400, 429]);
+  });
+
+  it("count by whom our own proxies name", async () => {
+    await using own = await startService({ settings: { limits: few, trustedProxies: ["127.0.0.0/8"] } });
+    const statuses = [];
+    for (const address of ["10.1.0.1", "10.1.0.1", "10.1.0.1", "10.2.0.1"]) {
+      statuses.push(judge(await exchange(own.port, empty([`X-Forwarded-For: 6.6.6.6, ${address}, 127.0.0.9`]))).status);
+    }
+    expect(statuses).toEqual([400, 400, 429, 400]);
+  });
+
+  it("a body that comes in drops takes nobody's place", async () => {
+    await using own = await startService({ settings: { limits: few, bodyTimeoutMs: 5000 } });
+    const slow = connect(own.port, "127.0.0.1");
+    slow.on("error", () => {});
+    slow.write(`POST /v1/tunnel/token HTTP/1.1\r\nHost: x\r\n${json}\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n`);
+    // The listener says that it waits for the body: from here on the request is being read.
+    await new Promise((resolve) => slow.once("data", resolve));
+    const body = JSON.stringify(await signOrder());
+    expect(judge(await exchange(own.port, post([json, `Content-Length: ${body.length}`], body))).status).toBe(200);
+    slow.destroy();
   });
 });

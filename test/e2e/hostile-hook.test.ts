@@ -114,7 +114,7 @@ describe("whoever has the password", () => {
     const authorization = basic(readSecret());
     expect(await call({ authorization, method: "GET" })).toEqual({ status: 405, code: "METHOD_NOT_ALLOWED" });
     expect(await call({ authorization, path: "/other" })).toEqual({ status: 404, code: "NOT_FOUND" });
-    expect(await call({ authorization, body: "{" })).toEqual({ status: 400, code: "BODY_NOT_JSON" });
+    expect(await call({ authorization, body: "{" })).toEqual({ status: 400, code: "BODY_INVALID_JSON" });
     expect(await call({ authorization, path: "/hook?op=Ping", body: closeVictim() })).toEqual({ status: 400, code: "OP_UNEXPECTED" });
     expect(await call({ authorization, body: Buffer.alloc(200 * 1024, " ") })).toEqual({ status: 413, code: "BODY_TOO_LARGE" });
     const login = JSON.stringify({ version: "0.1.0", op: "Login", content: loginOf("frp_x") });

@@ -27,48 +27,48 @@ async function tryProxy(fields: Fields): Promise<string> {
 const mixed = (text: string): string => [...text].map((letter, at) => (at % 2 === 0 ? letter.toUpperCase() : letter)).join("");
 
 const hosts: readonly Case[] = [
-  ["the victim's host", "PROXY_FIELD", ({ host }) => ({ custom_domains: [host] })],
-  ["the victim's host in capitals", "PROXY_FIELD", ({ host }) => ({ custom_domains: [host.toUpperCase()] })],
-  ["the victim's host in mixed case", "PROXY_FIELD", ({ host }) => ({ custom_domains: [mixed(host)] })],
-  ["the victim's host with a dot at its end", "PROXY_FIELD", ({ host }) => ({ custom_domains: [`${host}.`] })],
-  ["the victim's host behind an empty one", "PROXY_FIELD", ({ host }) => ({ custom_domains: ["", host] })],
-  ["its own host", "PROXY_FIELD", (_victim, { host }) => ({ custom_domains: [host] })],
-  ["an empty host", "PROXY_FIELD", () => ({ custom_domains: [""] })],
-  ["every host", "PROXY_FIELD", () => ({ custom_domains: ["*"] })],
-  ["every host of the domain", "PROXY_FIELD", () => ({ custom_domains: [`*.${domain}`] })],
-  ["every host of the parent", "PROXY_FIELD", () => ({ custom_domains: ["*.localhost"] })],
-  ["the apex", "PROXY_FIELD", () => ({ custom_domains: [domain] })],
-  ["the parent", "PROXY_FIELD", () => ({ custom_domains: ["localhost"] })],
-  ["hosts, without a subdomain", "PROXY_FIELD", ({ host }) => ({ subdomain: "", custom_domains: [host] })],
-  ["hosts, the field in another letter case", "PROXY_FIELD", ({ host }) => ({ Custom_DOMAINS: [host] })],
+  ["the victim's host", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ custom_domains: [host] })],
+  ["the victim's host in capitals", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ custom_domains: [host.toUpperCase()] })],
+  ["the victim's host in mixed case", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ custom_domains: [mixed(host)] })],
+  ["the victim's host with a dot at its end", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ custom_domains: [`${host}.`] })],
+  ["the victim's host behind an empty one", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ custom_domains: ["", host] })],
+  ["its own host", "CUSTOM_DOMAIN_FORBIDDEN", (_victim, { host }) => ({ custom_domains: [host] })],
+  ["an empty host", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: [""] })],
+  ["every host", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: ["*"] })],
+  ["every host of the domain", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: [`*.${domain}`] })],
+  ["every host of the parent", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: ["*.localhost"] })],
+  ["the apex", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: [domain] })],
+  ["the parent", "CUSTOM_DOMAIN_FORBIDDEN", () => ({ custom_domains: ["localhost"] })],
+  ["hosts, without a subdomain", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ subdomain: "", custom_domains: [host] })],
+  ["hosts, the field in another letter case", "CUSTOM_DOMAIN_FORBIDDEN", ({ host }) => ({ Custom_DOMAINS: [host] })],
   ["no hosts", "registered", () => ({ custom_domains: [] })],
-  ["the victim's label", "SUBDOMAIN_MISMATCH", ({ label }) => ({ subdomain: label })],
-  ["the victim's label in capitals", "SUBDOMAIN_MISMATCH", ({ label }) => ({ subdomain: label.toUpperCase() })],
-  ["the victim's label in mixed case", "SUBDOMAIN_MISMATCH", ({ label }) => ({ subdomain: mixed(label) })],
-  ["the victim's label with a dot", "SUBDOMAIN_MISMATCH", ({ label }) => ({ subdomain: `${label}.` })],
-  ["a name below its own label", "SUBDOMAIN_MISMATCH", (_victim, { label }) => ({ subdomain: `a.${label}` })],
-  ["its own label with a line end", "SUBDOMAIN_MISMATCH", (_victim, { label }) => ({ subdomain: `${label}\n` })],
-  ["any label", "SUBDOMAIN_MISMATCH", () => ({ subdomain: "*" })],
-  ["a label of 600 letters", "PROXY_MALFORMED", () => ({ subdomain: "a".repeat(600) })],
+  ["the victim's label", "SUBDOMAIN_NOT_OWNED", ({ label }) => ({ subdomain: label })],
+  ["the victim's label in capitals", "SUBDOMAIN_NOT_OWNED", ({ label }) => ({ subdomain: label.toUpperCase() })],
+  ["the victim's label in mixed case", "SUBDOMAIN_NOT_OWNED", ({ label }) => ({ subdomain: mixed(label) })],
+  ["the victim's label with a dot", "SUBDOMAIN_NOT_OWNED", ({ label }) => ({ subdomain: `${label}.` })],
+  ["a name below its own label", "SUBDOMAIN_NOT_OWNED", (_victim, { label }) => ({ subdomain: `a.${label}` })],
+  ["its own label with a line end", "SUBDOMAIN_NOT_OWNED", (_victim, { label }) => ({ subdomain: `${label}\n` })],
+  ["any label", "SUBDOMAIN_NOT_OWNED", () => ({ subdomain: "*" })],
+  ["a label of 600 letters", "SUBDOMAIN_NOT_OWNED", () => ({ subdomain: "a".repeat(600) })],
   ["its own label in capitals", "registered", (_victim, { label }) => ({ subdomain: label.toUpperCase() })],
   ["no label", "registered", () => ({ subdomain: "" })],
 ];
 
 const options: readonly Case[] = [
-  ["a path", "PROXY_FIELD", () => ({ locations: ["/"] })],
-  ["an empty path", "PROXY_FIELD", () => ({ locations: [""] })],
+  ["a path", "LOCATIONS_FORBIDDEN", () => ({ locations: ["/"] })],
+  ["an empty path", "LOCATIONS_FORBIDDEN", () => ({ locations: [""] })],
   ["routes by user", "PROXY_FIELD", () => ({ route_by_http_user: "x" })],
   ["a user", "PROXY_FIELD", () => ({ http_user: "x" })],
   ["a password", "PROXY_FIELD", () => ({ http_pwd: "x" })],
-  ["another Host for the app", "PROXY_FIELD", ({ host }) => ({ host_header_rewrite: host })],
+  ["another Host for the app", "HOST_REWRITE_FORBIDDEN", ({ host }) => ({ host_header_rewrite: host })],
   ["headers of a request", "PROXY_FIELD", () => ({ headers: { "X-Forwarded-For": "10.0.0.1" } })],
   ["headers of a request, named like a property", "PROXY_FIELD", () => JSON.parse('{"headers":{"__proto__":"x"}}') as Fields],
-  ["the marker of an answer", "PROXY_FIELD", () => ({ response_headers: { "X-Keyhole-App": "2" } })],
-  ["a cookie for all", "PROXY_FIELD", () => ({ response_headers: { "Set-Cookie": `a=b; Domain=${domain}` } })],
-  ["a group", "PROXY_FIELD", ({ host }) => ({ group: host })],
-  ["a group's key", "PROXY_FIELD", () => ({ group_key: "x" })],
-  ["encryption", "PROXY_FIELD", () => ({ use_encryption: true })],
-  ["compression", "PROXY_FIELD", () => ({ use_compression: true })],
+  ["the marker of an answer", "RESPONSE_HEADERS_FORBIDDEN", () => ({ response_headers: { "X-Keyhole-App": "2" } })],
+  ["a cookie for all", "RESPONSE_HEADERS_FORBIDDEN", () => ({ response_headers: { "Set-Cookie": `a=b; Domain=${domain}` } })],
+  ["a group", "GROUP_FORBIDDEN", ({ host }) => ({ group: host })],
+  ["a group's key", "GROUP_FORBIDDEN", () => ({ group_key: "x" })],
+  ["encryption", "TRANSPORT_OPTION", () => ({ use_encryption: true })],
+  ["compression", "TRANSPORT_OPTION", () => ({ use_compression: true })],
   ["a port", "PROXY_FIELD", () => ({ remote_port: 8080 })],
   ["a negative port", "PROXY_FIELD", () => ({ remote_port: -1 })],
   ["the largest port that Go reads", "PROXY_FIELD", () => JSON.parse('{"remote_port":9007199254740991}') as Fields],
@@ -78,7 +78,8 @@ const options: readonly Case[] = [
   ["a bandwidth limit of frps's", "registered", () => ({ bandwidth_limit: "1KB", bandwidth_limit_mode: "server" })],
   ["a bandwidth limit of frpc's", "registered", () => ({ bandwidth_limit: "1KB", bandwidth_limit_mode: "client" })],
   ["a bandwidth limit that is none", "PROXY_MALFORMED", () => ({ bandwidth_limit: "x".repeat(65) })],
-  ["metas and annotations", "registered", () => ({ metas: { session: "x", token: "x" }, annotations: { a: "b" } })],
+  ["metas", "registered", () => ({ metas: { session: "x", token: "x" } })],
+  ["annotations", "ANNOTATIONS_FORBIDDEN", () => ({ annotations: { a: "b" } })],
   ["metas named like a property", "registered", () => JSON.parse('{"metas":{"__proto__":"x","constructor":"y"}}') as Fields],
   ["fields that frp does not have", "registered", () => ({ plugin: { type: "static_file" }, health_check_type: "http" })],
   ["fields named like properties", "registered", () => JSON.parse('{"__proto__":{"proxy_type":"tcp"},"constructor":1}') as Fields],
@@ -101,7 +102,7 @@ const names: readonly Case[] = [
   ["a name with a colour", "PROXY_NAME", (_victim, { label }) => ({ proxy_name: `${label}.\u001b[31m` })],
   ["a name with a NUL", "PROXY_NAME", (_victim, { label }) => ({ proxy_name: `${label}.\0` })],
   ["a name beyond ASCII", "PROXY_NAME", (_victim, { label }) => ({ proxy_name: `${label}.\u202ea` })],
-  ["a name of 9,000 letters", "PROXY_MALFORMED", (_victim, { label }) => ({ proxy_name: `${label}.${"a".repeat(9000)}` })],
+  ["a name of 9,000 letters", "PROXY_NAME", (_victim, { label }) => ({ proxy_name: `${label}.${"a".repeat(9000)}` })],
   ["a name with a format of Go's", "registered", (_victim, { label }) => ({ proxy_name: `${label}.%s%n%!d(x)` })],
 ];
 
@@ -157,7 +158,7 @@ describe("a NewProxy that is no object, or has a field twice", () => {
     const own = `"proxy_name":"${thief.label}.app","proxy_type":"http"`;
     const both = [`"custom_domains":[]`, `"custom_domains":["${world.victim.host}"]`];
     for (const [order, answer] of [
-      [both, /^PROXY_FIELD/],
+      [both, /^CUSTOM_DOMAIN_FORBIDDEN/],
       [both.toReversed(), /^$/],
     ] as const) {
       client.control.sendBytes(encodeRawMessage(messageType.newProxy, `{${own},${order.join(",")}}`));
@@ -170,7 +171,7 @@ describe("a NewProxy that is no object, or has a field twice", () => {
 describe("what was registered", () => {
   it("1: serves its own address and nothing else, whatever was asked for with it", async () => {
     using client = await world.logIn(thief);
-    const asked = { bandwidth_limit: "1KB", bandwidth_limit_mode: "server", metas: { a: "b" }, annotations: { a: "b" } };
+    const asked = { bandwidth_limit: "1KB", bandwidth_limit_mode: "server", metas: { a: "b" } };
     expect(await client.newProxy({ proxy_name: `${thief.label}.app`, proxy_type: "http", subdomain: "", ...asked })).toBe("");
     // At a kilobyte a second this would take five minutes.
     expect((await visit(world.keyhole.edgePort, thief.host, { path: "/large", timeoutMs: 5000 })).body).toHaveLength(300_000);

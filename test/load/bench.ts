@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * `npm run bench [-- --quick] [-- --json FILE]`: measures the whole of Keyhole on loopback with real frps and frpc. Progress
- * goes to standard error, one report to standard output. Ends clean on a fault and on Ctrl-C.
+ * `npm run bench [-- --quick] [-- --only NAME,NAME] [-- --json FILE]`: measures the whole of Keyhole on loopback with real
+ * frps and frpc. Progress goes to standard error, one report to standard output. Ends clean on a fault and on Ctrl-C.
  */
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { startBareFrps } from "./bare-frps.ts";
 import { measureFirstAnswer } from "./first-answer.ts";
 import type { FloorTold } from "./floor-worker.ts";
+import { measureHerd } from "./herd.ts";
 import { measureHookLoad } from "./hook-load.ts";
 import { measureLatency } from "./latency.ts";
 import { startLoadWorker } from "./load-worker.ts";
@@ -29,6 +30,7 @@ const full = {
   proofs: { rounds: 5, seconds: 2 },
   tokenLoad: { rounds: 3, tokens: 5000 },
   hookLoad: { rounds: 3, logins: 6000 },
+  herd: { logins: 10_000, seconds: 5 },
   takeovers: { takeovers: 1000, wallets: 10 },
   recovery: { clients: 120, rounds: 3, restSeconds: 20 },
 };
@@ -39,45 +41,65 @@ const quick: typeof full = {
   proofs: { rounds: 3, seconds: 0.6 },
   tokenLoad: { rounds: 1, tokens: 2000 },
   hookLoad: { rounds: 1, logins: 2000 },
+  herd: { logins: 2000, seconds: 1 },
   takeovers: { takeovers: 60, wallets: 5 },
   recovery: { clients: 20, rounds: 1, restSeconds: 0 },
 };
 /** How long what was under way may take to end by itself after a signal. */
 const endMs = 5000;
 
-async function measure(stage: Stage, sizes: typeof full): Promise<Measured[]> {
-  const say = (what: string): void => void process.stderr.write(`bench: ${what}\n`);
+type Name = keyof typeof full;
+const names = Object.keys(full) as Name[];
+
+/** What is to be measured: everything, or what was named. Undefined when a name is unknown. */
+function parseOnly(only: string | undefined): ReadonlySet<Name> | undefined {
+  const chosen = only?.split(",") ?? names;
+  return chosen.every((name) => names.some((known) => known === name)) ? new Set(chosen as Name[]) : undefined;
+}
+
+async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Name>): Promise<Measured[]> {
   const measured: Measured[] = [];
+  const step = async (name: Name, what: string, run: () => Promise<Measured>): Promise<void> => {
+    if (!chosen.has(name)) return;
+    process.stderr.write(`bench: ${what}\n`);
+    measured.push(await run());
+  };
+  const isAnyChosen = (...some: Name[]): boolean => some.some((name) => chosen.has(name));
   await using floor = await startLoadWorker<FloorTold>(new URL("./floor-worker.ts", import.meta.url), undefined);
   const { port } = floor.told;
-  {
+  if (isAnyChosen("firstAnswer", "latency", "takeovers", "tokenLoad")) {
     await using keyhole = await startSubject();
-    const bare = await startBareFrps(stage, keyhole.ready.binaries.frps);
-    const both = { keyhole, bare, appPort: port };
-    say("from a signature to the first answer");
-    measured.push(await measureFirstAnswer(stage, { ...both, ...sizes.firstAnswer }));
-    say("what the way costs a request");
-    measured.push(await measureLatency(stage, { ...both, ...sizes.latency }));
-    await bare.end();
-    say(`${sizes.takeovers.takeovers} takeovers`);
-    measured.push(await measureTakeovers(stage, { keyhole, appPort: port, ...sizes.takeovers }));
-    say("the token endpoint under load");
-    measured.push(await measureTokenLoad(stage, { keyhole, floorPort: port, ...sizes.tokenLoad }));
+    if (isAnyChosen("firstAnswer", "latency")) {
+      const bare = await startBareFrps(stage, keyhole.ready.binaries.frps);
+      const both = { keyhole, bare, appPort: port };
+      await step("firstAnswer", "from a signature to the first answer", () => measureFirstAnswer(stage, { ...both, ...sizes.firstAnswer }));
+      await step("latency", "what the way costs a request", () => measureLatency(stage, { ...both, ...sizes.latency }));
+      await bare.end();
+    }
+    const { takeovers } = sizes;
+    await step("takeovers", `${takeovers.takeovers} takeovers`, () => measureTakeovers(stage, { keyhole, appPort: port, ...takeovers }));
+    await step("tokenLoad", "the token endpoint under load", () =>
+      measureTokenLoad(stage, { keyhole, floorPort: port, ...sizes.tokenLoad }),
+    );
   }
-  say(`memory at ${sizes.memory.tunnels} tunnels`);
-  measured.push(await measureMemory(stage, { appPort: port, ...sizes.memory }));
-  say(`${sizes.recovery.clients} clients after frps is killed`);
-  measured.push(await measureRecovery(stage, { appPort: port, ...sizes.recovery }));
-  say("the hook under load");
-  measured.push(await measureHookLoad(stage, { floorPort: port, ...sizes.hookLoad }));
-  say("proofs");
-  measured.push(await measureProofs(stage, sizes.proofs));
+  const { memory, recovery } = sizes;
+  await step("memory", `memory at ${memory.tunnels} tunnels`, () => measureMemory(stage, { appPort: port, ...memory }));
+  await step("recovery", `${recovery.clients} clients after frps is killed`, () => measureRecovery(stage, { appPort: port, ...recovery }));
+  await step("hookLoad", "the hook under load", () => measureHookLoad(stage, { floorPort: port, ...sizes.hookLoad }));
+  await step("herd", `a herd of ${sizes.herd.logins} at the hook`, () => measureHerd(stage, sizes.herd));
+  await step("proofs", "proofs", () => measureProofs(stage, sizes.proofs));
   return measured;
 }
 
 /** Resolves to the exit code. */
 async function runBench(): Promise<number> {
-  const { values } = parseArgs({ options: { json: { type: "string" }, quick: { type: "boolean", default: false } } });
+  const options = { json: { type: "string" }, only: { type: "string" }, quick: { type: "boolean", default: false } } as const;
+  const { values } = parseArgs({ options });
+  const chosen = parseOnly(values.only);
+  if (chosen === undefined) {
+    process.stderr.write(`bench: --only takes some of ${names.join(", ")}, with commas between them\n`);
+    return 2;
+  }
   if (process.platform !== "linux") throw new Error("the bench reads /proc: it runs on Linux only");
   const stop = new AbortController();
   const overdue = Promise.withResolvers<never>();
@@ -102,7 +124,7 @@ async function runBench(): Promise<number> {
   const startedAt = performance.now();
   await using stage = openStage(stop.signal);
   try {
-    const measured = await Promise.race([measure(stage, values.quick ? quick : full), overdue.promise]);
+    const measured = await Promise.race([measure(stage, values.quick ? quick : full, chosen), overdue.promise]);
     const seconds = (performance.now() - startedAt) / 1000;
     // npm changes to the project's folder; the path is meant from where it was typed.
     if (values.json !== undefined)

@@ -29,17 +29,18 @@ export async function measureHookLoad(
   const { rounds, logins } = options;
   const dir = join(stage.dir, "hook");
   mkdirSync(dir);
-  // Twice: every Login is of a wallet that comes for the first time.
-  const order: HookOrder = { dir, logins: 2 * (rounds + 1) * logins };
+  // Every Login that is admitted is of a wallet that comes for the first time.
+  const perConnecting = (rounds + 1) * logins;
+  const order: HookOrder = { dir, logins: { hmac: 2 * perConnecting, forged: perConnecting } };
   await using plugin = await startLoadWorker<HookTold>(new URL("./hook-worker.ts", import.meta.url), order);
   const { port, authorization } = plugin.told;
   const render = (body: string): Buffer =>
     renderRequest({ host: "127.0.0.1", method: "POST", path: "/hook?op=Login&version=0.1.0", headers: { authorization }, body });
-  const genuine = plugin.told.logins.map((login) => render(login.genuine));
-  const forged = plugin.told.logins.map((login) => render(login.forged));
+  const genuine = plugin.told.logins.hmac?.map(({ body }) => render(body)) ?? [];
+  const forged = plugin.told.logins.forged?.map(({ body }) => render(body)) ?? [];
   const targets = {
     floor: { port: options.floorPort, requests: genuine, expects: '"reject":false' },
-    forged: { port, requests: forged, expects: "TOKEN_INVALID" },
+    forged: { port, requests: forged, expects: "TOKEN_SIGNATURE" },
     genuine: { port, requests: genuine, expects: '"reject":false' },
   };
   const loads: Record<Connecting, Record<Kind, Load[]>> = {
@@ -48,7 +49,7 @@ export async function measureHookLoad(
   };
   for (const [half, connecting] of (["kept", "fresh"] as const).entries()) {
     for (let round = 0; round <= rounds; round += 1) {
-      const start = (half * (rounds + 1) + round) * logins;
+      const start = half * perConnecting + round * logins;
       for (const kind of kindsOf[connecting]) {
         const { requests, ...target } = targets[kind];
         const left = requests.slice(start, start + logins);

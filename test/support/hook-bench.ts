@@ -12,13 +12,14 @@ import {
   type Label,
   mintTunnelToken,
   parseLabel,
+  publicKeyOfSeed,
   readTicket,
   type SessionStore,
-  type TokenStore,
 } from "@keyhole/core";
 import { deriveLoginKey } from "@keyhole/frp";
-import { type FrpsView, type Plugin, startPlugin } from "@keyhole/plugin";
+import { type FrpsView, type LimitSettings, type Plugin, type PluginDeps, startPlugin } from "@keyhole/plugin";
 import { openSessionStore, openTokenStore } from "@keyhole/store";
+import { makeTunnelJwt } from "./credentials.ts";
 import { createRecordingLog } from "./recording-log.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
 import { waitForFact } from "./wait-for-fact.ts";
@@ -47,7 +48,9 @@ export type HookBench = AsyncDisposable & {
   rows: "kept" | "lost";
   /** What the plugin meets when it reads tokens.db. */
   tokensFault: Error | undefined;
-  readonly tokens: TokenStore;
+  /** What happens between the reading of a login's records and the decision. */
+  onRead: () => Promise<void>;
+  readonly tokens: Awaited<ReturnType<typeof openTokenStore>>;
   readonly sessions: SessionStore;
   readonly log: { readonly lines: string[] };
   /** Every call of the door, in order: `put 0x…`, `cut 1.2.3.4:5`. */
@@ -58,6 +61,10 @@ export type HookBench = AsyncDisposable & {
   readonly gone: Set<string>;
   /** Addresses about which the edge does not answer. */
   readonly silent: Set<string>;
+  /** Addresses that log in too often, with how long they are to wait. */
+  readonly limited: Map<string, number>;
+  /** Where a client really is, by the address that frps knows; the same when nothing is said. */
+  readonly sources: Map<string, string>;
   /** Run ids that were kicked, in order. */
   readonly kicked: string[];
   /** What frps's dashboard shows. */
@@ -66,10 +73,16 @@ export type HookBench = AsyncDisposable & {
   onKick: (runId: string) => Promise<void>;
   /** How long the edge takes to be told that a label is live. */
   onPut: () => Promise<void>;
+  /** How long the edge takes to be told that a label is not. */
+  onDelete: () => Promise<void>;
+  /** Our Stellar account, as the plugin knows it. */
+  stellarAddress: string | undefined;
   /** The clock: moved by the test. */
   now: Date;
   readonly ring: KeyRing;
-  buyToken(label: Label): Promise<string>;
+  buyToken(label: Label, options?: { readonly kind?: "hmac" | "jwt"; readonly isExclusive?: boolean }): Promise<string>;
+  /** The wallet revokes everything that it has, as the token service writes it. */
+  revoke(label: Label): Promise<void>;
   call(op: string, content: unknown): Promise<HookReply>;
   raw(options: {
     readonly method?: string;
@@ -87,10 +100,26 @@ export const alice = parseLabel("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") as
 export const bob = parseLabel("0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359") as Label;
 const hook = { user: "frps", password: "hook-password-of-the-bench" };
 const key = { id: "1", secret: new Uint8Array(32).fill(9) };
+/** The key of tunnel tokens in their JWT form. */
+export const jwtKey = { id: "1700000000000-0123abcd", seed: Buffer.alloc(32, 11) };
+/** Our Stellar account: the one that recorded JWTs were made for. */
+export const stellarServer = "GBWH4G3VBBR6V6B3H64UFOFZSP7ZKKUJ5BQP32WD7YHPWHUUBTYVRN5Q";
+/** Nobody meets them; a test of one sets it back. */
+const wideLimits: LimitSettings = {
+  loginsPerIdentityPerMinute: 1_000_000,
+  proxiesPerIdentityPerMinute: 1_000_000,
+  loginsInFlight: 100_000,
+  failedProofsPerMinute: 1_000_000,
+};
 
 /** Starts the bench. `ttlSeconds` is what a bought token lives. */
 export async function startHookBench(
-  settings: { readonly ttlSeconds?: number; readonly frps?: HookBench["frps"] } = {},
+  settings: {
+    readonly ttlSeconds?: number;
+    readonly frps?: HookBench["frps"];
+    readonly limits?: Partial<LimitSettings>;
+    readonly vana?: Partial<PluginDeps["vana"]>;
+  } = {},
 ): Promise<HookBench> {
   const ttlSeconds = settings.ttlSeconds ?? 3600;
   const stack = new AsyncDisposableStack();
@@ -104,6 +133,8 @@ export async function startHookBench(
   const claimed = new Set<string>();
   const gone = new Set<string>();
   const silent = new Set<string>();
+  const limited = new Map<string, number>();
+  const sources = new Map<string, string>();
   const ring: KeyRing = { keys: [key] };
   let proofs = 0;
   const door: Door = {
@@ -111,7 +142,10 @@ export async function startHookBench(
       doorCalls.push(`put ${label}`);
       await bench.onPut();
     },
-    delete: async (label, { reason }) => void doorCalls.push(`delete ${label} ${reason}`),
+    delete: async (label, { reason }) => {
+      doorCalls.push(`delete ${label} ${reason}`);
+      await bench.onDelete();
+    },
     replaceAll: async ({ live }) => {
       doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`);
     },
@@ -124,7 +158,10 @@ export async function startHookBench(
     },
     connectionOf: async (clientAddress) => {
       if (silent.has(clientAddress)) throw new Fault("EDGE_UNREACHABLE", "the edge did not answer");
-      return gone.has(clientAddress) ? undefined : { id: clientAddress, source: clientAddress };
+      if (gone.has(clientAddress)) return undefined;
+      const retryAfterSeconds = limited.get(clientAddress);
+      const source = sources.get(clientAddress) ?? clientAddress;
+      return { id: clientAddress, source, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
     },
     claim: async (connectionId, { holder }) => {
       holders.set(holder, connectionId);
@@ -148,27 +185,43 @@ export async function startHookBench(
     claimed,
     gone,
     silent,
+    limited,
+    sources,
     kicked,
     frps: settings.frps ?? { clients: [], proxies: [] },
     rows: "kept",
     tokensFault: undefined,
+    onRead: async () => {},
     onKick: async () => {},
     onPut: async () => {},
+    onDelete: async () => {},
+    stellarAddress: stellarServer,
     now: new Date("2026-11-22T12:00:00Z"),
     ring,
-    async buyToken(label) {
+    async buyToken(label, { kind = "hmac", isExclusive = false } = {}) {
       proofs += 1;
       const order = {
         label,
-        kind: "hmac" as const,
+        kind,
         proofKey: `token:${label}:${proofs}`,
         proofEndsAt: bench.now,
         now: bench.now,
         ttlSeconds,
+        keyId: key.id,
+        isExclusive,
+        repeat: undefined,
       };
       const outcome = await tokens.orderToken(order);
       if (outcome.outcome !== "recorded") throw new Error(`no token: ${outcome.outcome}`);
-      return mintTunnelToken(outcome.token, ring);
+      if (kind === "hmac") return mintTunnelToken(outcome.token, key);
+      const seconds = (at: Date): number => at.getTime() / 1000;
+      const { issuedAt, expiresAt } = outcome.token;
+      return makeTunnelJwt({ label, issuedAt: seconds(issuedAt), endsAt: seconds(expiresAt), domain }, jwtKey);
+    },
+    async revoke(label) {
+      proofs += 1;
+      const outcome = await tokens.revoke({ label, proofKey: `revoke:${label}:${proofs}`, proofEndsAt: bench.now, now: bench.now });
+      if (outcome.outcome !== "revoked") throw new Error(`not revoked: ${outcome.outcome}`);
     },
     async raw({ method = "POST", path: target = "/hook?op=Login&version=0.1.0", headers = {}, body = "" }) {
       const authorization = `Basic ${Buffer.from(`${hook.user}:${hook.password}`).toString("base64")}`;
@@ -229,8 +282,12 @@ export async function startHookBench(
       hook: { host: "127.0.0.1", port: 0, ...hook },
       tokens: {
         ...tokens,
-        readCredential: (...asked) =>
-          bench.tokensFault === undefined ? tokens.readCredential(...asked) : Promise.reject(bench.tokensFault),
+        async readCredential(...asked) {
+          if (bench.tokensFault !== undefined) throw bench.tokensFault;
+          const read = await tokens.readCredential(...asked);
+          await bench.onRead();
+          return read;
+        },
       },
       sessions: {
         ...sessions,
@@ -241,6 +298,10 @@ export async function startHookBench(
       door,
       tokenKeys: () => ring,
       ticketKeys: () => ring,
+      verifyKeys: () => [{ id: jwtKey.id, publicKey: publicKeyOfSeed(jwtKey.seed) }],
+      stellarAddress: () => bench.stellarAddress,
+      vana: { audience: "https://tunnel.vana.org", requireRegistration: false, gatewayUrl: undefined, ...settings.vana },
+      limits: { ...wideLimits, ...settings.limits },
       ttlSeconds,
       sendKick: async ({ runId, metas }) => {
         kicked.push(runId);

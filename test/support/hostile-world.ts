@@ -55,10 +55,10 @@ export const readInternalPorts = (keyhole: KeyholeProcess): Record<string, numbe
   (JSON.parse(readFileSync(join(keyhole.stateDir, "ports.json"), "utf8")) as { ports: Record<string, number> }).ports;
 
 /** Builds it: the honest client is stock frpc, and is asked a hundred times a second from now on. */
-export async function startHostileWorld(): Promise<HostileWorld> {
+export async function startHostileWorld(options: Parameters<typeof startKeyholeProcess>[0] = {}): Promise<HostileWorld> {
   const stack = new AsyncDisposableStack();
   try {
-    const keyhole = stack.use(await startKeyholeProcess());
+    const keyhole = stack.use(await startKeyholeProcess(options));
     const honestApp = stack.use(await startLocalApp("honest"));
     const strayed: string[] = [];
     const thiefApp = stack.use(

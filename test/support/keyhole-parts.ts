@@ -13,6 +13,7 @@ import { locateBinaries } from "@keyhole/frp";
 import { isAlive } from "./alive.ts";
 import { type HookRelay, startHookRelay } from "./hook-relay.ts";
 import { domain, findProcessesOf, type RunningKeyhole } from "./keyhole-process.ts";
+import { type Limits, renderLimits } from "./limits.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
 import { FactLost, waitForFact } from "./wait-for-fact.ts";
 
@@ -66,6 +67,7 @@ const socketsOf: Readonly<Record<Part, readonly SocketName[]>> = {
 export async function startKeyholeParts(
   options: {
     readonly settings?: string;
+    readonly limits?: Limits;
     readonly heldSockets?: boolean;
     /** A relay between frps and the hook, whose socket is held then. */
     readonly hookRelay?: boolean;
@@ -92,6 +94,7 @@ export async function startKeyholeParts(
     `edge.listen = "127.0.0.1:${portOf("visitors")}"`,
     `plugin.listen = "127.0.0.1:${relay?.port ?? portOf("hook")}"`,
     'metrics.listen = "127.0.0.1:0"',
+    renderLimits(options.limits),
     options.settings ?? "",
   ];
   writeFileSync(configFile, `${lines.join("\n")}\n`);

@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Limits, renderLimits } from "./limits.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
 import { FactLost, waitForFact } from "./wait-for-fact.ts";
 
@@ -44,9 +45,9 @@ export type KeyholeProcess = AsyncDisposable &
     restart(): Promise<void>;
   };
 
-/** Starts one. `settings` are TOML lines beyond the ports. */
+/** Starts one. `settings` are TOML lines beyond the ports; limits that are not named are wide. */
 export async function startKeyholeProcess(
-  options: { readonly settings?: string; readonly args?: readonly string[] } = {},
+  options: { readonly settings?: string; readonly limits?: Limits; readonly args?: readonly string[] } = {},
 ): Promise<KeyholeProcess> {
   const folder = openTemporaryDirectory();
   const dir = folder.path;
@@ -54,7 +55,10 @@ export async function startKeyholeProcess(
   const configFile = join(dir, "keyhole.toml");
   mkdirSync(stateDir);
   const listens = ["token", "control", "edge", "metrics"].map((section) => `${section}.listen = "127.0.0.1:0"`).join("\n");
-  writeFileSync(configFile, `domain = "${domain}"\nstateDir = "state"\n${listens}\n${options.settings ?? ""}\n`);
+  writeFileSync(
+    configFile,
+    `domain = "${domain}"\nstateDir = "state"\n${listens}\n${renderLimits(options.limits)}\n${options.settings ?? ""}\n`,
+  );
 
   let child: ChildProcess | undefined;
   let output = "";

@@ -107,7 +107,7 @@ export async function startHookServer(script: HookScript = {}): Promise<HookServ
 async function answerTo(hook: HookServer, op: string | null, body: unknown): Promise<Answer> {
   const parsed = parseHookRequest(op, body);
   if (parsed.kind === "malformed") return { kind: "refuse", reason: `MALFORMED: ${parsed.field}` };
-  if (parsed.kind === "not-frps") {
+  if (parsed.kind === "not-frps" || parsed.kind === "op-mismatch") {
     hook.others.push({ op: op ?? "", body });
     return { kind: "keep" };
   }

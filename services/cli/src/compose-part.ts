@@ -20,7 +20,13 @@ import { startSupervisorPart } from "./parts/supervisor-part.ts";
 import { startTokenPart } from "./parts/token-part.ts";
 import { connectEdge, serveEdgeCalls } from "./sockets/edge-socket.ts";
 import { createPartApp, type PartStatus, partStatus } from "./sockets/part-status.ts";
-import { createRemoteTunnelStatus, serveTunnelStatus } from "./sockets/plugin-socket.ts";
+import {
+  createRemoteTunnelStatus,
+  createTellRevoked,
+  enforceTimeoutMs,
+  serveRevocations,
+  serveTunnelStatus,
+} from "./sockets/plugin-socket.ts";
 import { createSocketClient, type SocketClient } from "./sockets/socket-client.ts";
 import { type PartName, socketPath } from "./sockets/socket-path.ts";
 import { createReadControlCa } from "./state/certificates.ts";
@@ -83,6 +89,8 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
   const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
+  // A client of its own: whoever revokes does not wait behind questions.
+  const enforcer = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   let service: TokenService | undefined;
   const app = createPartApp("token", world, startedAt, () => {
     if (service !== undefined) return readTokenFacts(foundation, service, () => tokens.check());
@@ -92,9 +100,10 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   stack.use(await openPartSocket(foundation, "token", app));
   const readCa = createReadControlCa(state);
   await awaitControlCa(readCa, component("token"), signal);
-  ({ service } = stack.use(
+  const part = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      tellRevoked: createTellRevoked(() => enforcer.call("POST", "/revocations", {}, enforceTimeoutMs)),
       readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
       readiness: async () => {
         const [frps, hook] = await Promise.all([askStatus(supervisor), askStatus(plugin)]);
@@ -105,8 +114,9 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
       },
       caPem: () => readCa() ?? "",
     }),
-  ));
-  stack.use(await openMetrics(foundation, {}));
+  );
+  ({ service } = part);
+  stack.use(await openMetrics(foundation, { token: part.stats }));
   return keepRunning(stack, `the token service on ${service.url}`);
 };
 
@@ -129,6 +139,7 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
     readPluginFacts(foundation, { plugin, edgeIsThere: edge.isThere(), checkStore }),
   );
   serveTunnelStatus(app, plugin.readStatus);
+  serveRevocations(app, () => plugin.enforceRevocations());
   stack.use(await openPartSocket(foundation, "plugin", app));
   return keepRunning(stack, `frps's hook on port ${plugin.hookPort}`);
 };

@@ -22,7 +22,7 @@ import { startPluginPart } from "./parts/plugin-part.ts";
 import { startSupervisorPart } from "./parts/supervisor-part.ts";
 import { checkStore, startTokenPart } from "./parts/token-part.ts";
 import { createPartApp, type PartFacts } from "./sockets/part-status.ts";
-import { serveTunnelStatus } from "./sockets/plugin-socket.ts";
+import { createTellRevoked, serveRevocations, serveTunnelStatus, withinEnforceTimeout } from "./sockets/plugin-socket.ts";
 import { type PartName, partNames } from "./sockets/socket-path.ts";
 import { writeReadyFile } from "./state/ready-file.ts";
 import type { World } from "./world.ts";
@@ -63,9 +63,10 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       if (status.state === "backing-off" || status.state === "starting") void plugin.reconcile();
     }),
   );
-  const { service } = stack.use(
+  const { service, stats: tokenStats } = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      tellRevoked: createTellRevoked(() => withinEnforceTimeout(plugin.enforceRevocations())),
       readStatus: plugin.readStatus,
       readiness: async () => {
         const frps = supervisor.status().state;
@@ -79,6 +80,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     plugin: plugin.stats,
     frps: () => supervisor.status(),
     edge: () => edge.stats(),
+    token: tokenStats,
   });
   const metrics = stack.use(await startMetrics({ host: config["metrics.listen"].host, port: portOf(foundation.metricsKey), registry }));
   const facts: Readonly<Record<PartName, () => PartFacts | Promise<PartFacts>>> = {
@@ -89,7 +91,10 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   };
   for (const part of partNames) {
     const app = createPartApp(part, world, startedAt, facts[part]);
-    if (part === "plugin") serveTunnelStatus(app, plugin.readStatus);
+    if (part === "plugin") {
+      serveTunnelStatus(app, plugin.readStatus);
+      serveRevocations(app, () => plugin.enforceRevocations());
+    }
     stack.use(await openSocketIfPossible(foundation, part, app));
   }
   const urls: KeyholeUrls = {

@@ -23,7 +23,10 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
     base: null,
     timestamp: () => `,"ts":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
-    redact: { paths: ["token", "ticket", "runId", "run_id", "signature", "password", "authorization"], remove: true },
+    redact: {
+      paths: ["token", "ticket", "runId", "run_id", "signature", "password", "authorization", "jwt", "secret", "seed"],
+      remove: true,
+    },
   };
   const destination = options.isPretty
     ? pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" })

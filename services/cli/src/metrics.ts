@@ -1,14 +1,20 @@
 /** Prometheus metrics and liveness on loopback. Bounded cardinality: no address, no label, no client. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Fault } from "@keyhole/core";
+import { Fault, refusalCodes } from "@keyhole/core";
 import type { EdgeStats } from "@keyhole/edge";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 
 /** Figures that are read at each scrape: of the parts that this process is. */
 export type MetricSources = {
   readonly version: string;
-  readonly plugin?: () => { readonly sessions: number; readonly connected: number; readonly hookCalls: ReadonlyMap<string, number> };
+  readonly plugin?: () => {
+    readonly sessions: number;
+    readonly connected: number;
+    readonly hookCalls: ReadonlyMap<string, number>;
+    readonly refusals: ReadonlyMap<string, number>;
+  };
+  readonly token?: () => { readonly answers: Readonly<Record<string, number>> };
   readonly frps?: () => { readonly state: string; readonly restarts: number };
   readonly edge?: () => EdgeFigures;
 };
@@ -16,7 +22,14 @@ export type MetricSources = {
 /** What is read of the edge. */
 type EdgeFigures = Pick<
   EdgeStats,
-  "openVisitorConnections" | "controlConnections" | "held" | "bytesInTotal" | "bytesOutTotal" | "requestsTotal"
+  | "openVisitorConnections"
+  | "controlConnections"
+  | "held"
+  | "bytesInTotal"
+  | "bytesOutTotal"
+  | "requestsTotal"
+  | "refusedConnectionsTotal"
+  | "limitedLoginsTotal"
 >;
 
 /** Makes the registry. */
@@ -49,12 +62,18 @@ export function createMetrics(sources: MetricSources): Registry {
     { version: sources.version },
     1,
   );
-  const { plugin, frps, edge } = sources;
+  const { plugin, token, frps, edge } = sources;
   if (plugin !== undefined) {
     gauge("keyhole_sessions", "Admitted logins that live.", () => plugin().sessions);
     gauge("keyhole_tunnels", "Sessions with a registered proxy.", () => plugin().connected);
     counter("keyhole_plugin_requests_total", "Hook calls by operation and result.", ["op", "result"], () =>
       [...plugin().hookCalls].map(([key, value]) => [key.split(" "), value]),
+    );
+    counter("keyhole_plugin_refusals_total", "Refusals of the hook by code.", ["code"], () => countCodes([...plugin().refusals]));
+  }
+  if (token !== undefined) {
+    counter("keyhole_token_answers_total", "Answers of the token service: OK, or the code of the refusal.", ["code"], () =>
+      countCodes(Object.entries(token().answers)),
     );
   }
   if (frps !== undefined) {
@@ -70,8 +89,22 @@ export function createMetrics(sources: MetricSources): Registry {
     counter("keyhole_edge_requests_total", "Visitors' requests by outcome.", ["outcome"], () =>
       Object.entries(edge().requestsTotal).map(([outcome, value]) => [[outcome], value]),
     );
+    counter("keyhole_edge_control_refusals_total", "What the control port refused for an address's limits.", ["what"], () => [
+      [["connection"], edge().refusedConnectionsTotal],
+      [["login"], edge().limitedLoginsTotal],
+    ]);
   }
   return registry;
+}
+
+/** By code, of which there are as many as the catalogue has; what else may come is one. */
+function countCodes(counts: readonly (readonly [string, number])[]): (readonly [readonly string[], number])[] {
+  const sums = new Map<string, number>();
+  for (const [code, count] of counts) {
+    const known = code === "OK" || (refusalCodes as readonly string[]).includes(code) ? code : "other";
+    sums.set(known, (sums.get(known) ?? 0) + count);
+  }
+  return [...sums].map(([code, count]) => [[code], count]);
 }
 
 /** Serves `/metrics` and `/healthz`. */

@@ -1,13 +1,18 @@
-/** The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 5 degraded, 78 configuration. */
+/**
+ * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 5 degraded,
+ * 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
+ */
 import { Fault } from "@keyhole/core";
 import { FrpFault } from "@keyhole/frp";
-import { Command, CommanderError, Option } from "commander";
+import { Argument, Command, CommanderError, Option } from "commander";
 import { runConfigCheck, runConfigShow } from "./commands/config.ts";
+import { listKeysOfAll, openKeysContext, parseOverlap, retireKeyOf, rotateKeysOf } from "./commands/keys.ts";
 import { type PartOptions, runPart } from "./commands/part.ts";
 import { runStatus } from "./commands/status.ts";
 import { runUp, type UpOptions } from "./commands/up.ts";
 import { logLevels } from "./log.ts";
 import { type PartName, partNames } from "./sockets/socket-path.ts";
+import { type KeyPurpose, keyPurposes } from "./state/key-rotation.ts";
 
 /** What `--help` says of each part. */
 const partDescriptions: Readonly<Record<PartName, string>> = {
@@ -25,6 +30,8 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .description("Gives every wallet its own public HTTPS address, through stock frp.")
     .version(version, "-V, --version", "print the version")
     .exitOverride()
+    // What stands behind an unknown flag may have been meant as a secret.
+    .configureOutput({ outputError: (text, write) => write(text.replace(/(option '--?[\w-]+)=[^\n]*(?=')/, "$1")) })
     .showHelpAfterError("(keyhole --help tells what there is)")
     .configureHelp({ showGlobalOptions: true });
   const configOption = new Option("-c, --config <file>", "configuration file (default: keyhole.toml here, else the built-in settings)");
@@ -63,6 +70,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .addOption(configOption)
     .option("--json", "as JSON")
     .action(runConfigShow);
+  addKeysCommands(program, configOption);
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? 0);
@@ -71,17 +79,62 @@ export async function runProgram(args: readonly string[], version: string): Prom
   }
 }
 
+function addKeysCommands(program: Command, configOption: Option): void {
+  const keys = program.command("keys").description("the keys that make tokens and tickets: list, rotate and retire them, at any time");
+  keys
+    .command("list")
+    .description("every key: what it is for, since when, and what it does now")
+    .addOption(configOption)
+    .option("--json", "as JSON")
+    .action((options: { config?: string; json?: boolean }) => {
+      process.exitCode = listKeysOfAll(openKeysContext(options), options);
+    });
+  keys
+    .command("rotate")
+    .description("make a new key; those before it verify until everything that they made has ended")
+    .addArgument(new Argument("[purpose]", "only this one (default: all)").choices([...keyPurposes]))
+    .addOption(configOption)
+    .addOption(
+      new Option(
+        "--overlap <time>",
+        "how long the keys before it verify (default: the life of tokens and an hour, at least 25h; tickets 30d)",
+      ).argParser(parseOverlap),
+    )
+    .action((purpose: KeyPurpose | undefined, options: { config?: string; overlap?: number }) =>
+      rotateKeysOf(openKeysContext(options), purpose, options),
+    );
+  keys
+    .command("retire")
+    .description("let a key mint no more; it verifies until everything that it made has ended")
+    .argument("<id>", "as keys list tells it")
+    .addOption(configOption)
+    .option("--now", "let it verify no more either: what it made is refused from now on")
+    .action((id: string, options: { config?: string; now?: boolean }) => retireKeyOf(openKeysContext(options), id, options));
+}
+
+/** A flag for a secret would show it to every user of the machine. */
+const secretFlag = /unknown option '--?[a-z-]*(?:secret|password|token|key|credential|signature|seed)/i;
+
 /** Tells a person what went wrong, in one paragraph and without a stack, unless it is our own mistake. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) {
+    if (secretFlag.test(error.message))
+      process.stderr.write(
+        "keyhole: secrets are no flags, for everybody could read them in the list of processes: they are files and credentials.\n",
+      );
+    return error.exitCode === 0 ? 0 : 2;
+  }
   const code = codeOf(error);
   if (code === undefined) {
     process.stderr.write(`keyhole: unexpected fault\n${error instanceof Error ? error.stack : String(error)}\n`);
     return 1;
   }
   process.stderr.write(`keyhole: ${code}: ${(error as Error).message}\n`);
-  return code.startsWith("CONFIG_") ? 78 : 1;
+  return lastingFault.test(code) ? 78 : 1;
 }
+
+/** Of faults that a restart meets again until somebody mends something (EX_CONFIG of sysexits.h). */
+const lastingFault = /^(?:CONFIG_|KEYS_UNREADABLE$|STORE_CORRUPT$|STORE_NEWER$|FRP_BINARY_(?:DIGEST|VERSION)$)/;
 
 /** Faults of every package carry a SCREAMING_SNAKE code; Node's own errors carry one that looks alike but has no remedy. */
 function codeOf(error: unknown): string | undefined {

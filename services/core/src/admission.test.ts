@@ -1,6 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type AdmissionFacts, decideAdmission, type Label, type LivingSession, parseLabel, type TokenRecord } from "./index.ts";
+import {
+  type AdmissionFacts,
+  type CredentialKind,
+  decideAdmission,
+  isSelfSigned,
+  type Label,
+  type LivingSession,
+  parseLabel,
+  type TokenRecord,
+} from "./index.ts";
 
 const label = parseLabel("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") as Label;
 const at = (seconds: number): Date => new Date(1_800_000_000_000 + seconds * 1000);
@@ -16,6 +25,7 @@ const good: AdmissionFacts = {
   credential: credential(0, 3600),
   notBefore: undefined,
   newest: token(0, 3600),
+  newestIssuedAt: undefined,
   ticket: undefined,
   recordedIssuedAt: undefined,
   living: [],
@@ -109,13 +119,65 @@ describe("the decision table of admission", () => {
       }),
     ).toBe("displaces 6");
   });
+  it("a ticket of not-before itself or later keeps its own generation, and lives on what its label bought", () => {
+    const facts = { notBefore: at(20), credential: credential(20, 3620), newest: token(3000, 6600), living: [living(6, 20)] };
+    for (const issued of [20, 25]) {
+      expect(decide({ ...facts, ticket: ticket(5, issued) })).toBe(issued === 20 ? "REPLACED_BY_NEWER_CLIENT" : "displaces 6");
+      expect(decide({ ...facts, ticket: ticket(7, issued), now: at(3620) })).toBe("displaces 6");
+    }
+    expect(decide({ ...facts, ticket: ticket(7, 19), now: at(3620) })).toBe("TOKEN_EXPIRED");
+  });
   it("an issued-at ahead of our clock counts as now on both sides, and far ahead is refused", () => {
     const ahead = { credential: credential(101, 3701), newest: token(101, 3701) };
     expect(decide({ ...ahead, living: [living(5, 101)] })).toBe("displaces 5");
     expect(decide({ living: [living(5, 101)] })).toBe("NEWER_CREDENTIAL_IN_USE");
     expect(decide({ ...ahead, ticket: ticket(4), living: [living(5, 102)] })).toBe("REPLACED_BY_NEWER_CLIENT");
-    expect(decide({ credential: credential(103, 3703) })).toBe("TOKEN_FROM_FUTURE");
+    expect(decide({ credential: credential(103, 3703) })).toBe("TOKEN_NOT_YET_VALID");
   });
+});
+
+describe.each([
+  ["claim", "CLAIM_EXPIRED", "CLOCK_SKEW"],
+  ["stellar-jwt", "JWT_EXPIRED", "JWT_NOT_YET_VALID"],
+] as const)("a credential that its holder signed alone: %s", (kind, expired, early) => {
+  const signed = (issued: number, ends = 500) => ({
+    credential: { kind, issuedAt: at(issued), endsAt: at(ends) },
+    newest: undefined,
+  });
+  it("row 3: past its end is refused in the words of its kind", () => {
+    expect(decide({ ...signed(0, 100) })).toBe(expired);
+    expect(decide({ ...signed(0, 101) })).toBe("admitted");
+    expect(decide({ ...signed(0, 100), ticket: { ...ticket(5), kind } })).toBe(expired);
+  });
+  it("may lie a minute ahead of our clock, and no further", () => {
+    expect(decide({ ...signed(160) })).toBe("admitted");
+    expect(decide({ ...signed(161) })).toBe(early);
+  });
+  it("ahead of our clock counts as now, so it does not outrank the next one", () => {
+    expect(decide({ ...signed(100), living: [living(5, 150)] })).toBe("displaces 5");
+  });
+  it("row 2: before not-before is refused", () => {
+    expect(decide({ ...signed(50), notBefore: at(51) })).toBe("TOKEN_REVOKED");
+  });
+  it("2: older than the newest that was ever admitted is refused, whoever lives, with its ticket or without", () => {
+    expect(decide({ ...signed(49), newestIssuedAt: at(50) })).toBe("CREDENTIAL_OUTDATED");
+    expect(decide({ ...signed(49), newestIssuedAt: at(50), living: [living(5, 49)] })).toBe("CREDENTIAL_OUTDATED");
+    expect(decide({ ...signed(49), newestIssuedAt: at(50), ticket: { ...ticket(5, 49), kind } })).toBe("CREDENTIAL_OUTDATED");
+    expect(decide({ ...signed(50), newestIssuedAt: at(50) })).toBe("admitted");
+    expect(decide({ ...signed(51), newestIssuedAt: at(50) })).toBe("admitted");
+  });
+});
+
+describe("a tunnel token", () => {
+  it.each(["hmac", "jwt"] as const)("%s is not outdated by a newer one: its session is, by rank", (kind) => {
+    expect(decide({ credential: { ...credential(0, 3600), kind }, newestIssuedAt: at(50) })).toBe("admitted");
+    expect(decide({ credential: { ...credential(0, 100), kind }, newest: undefined })).toBe("TOKEN_EXPIRED");
+    expect(decide({ credential: { ...credential(103, 3600), kind } })).toBe("TOKEN_NOT_YET_VALID");
+  });
+});
+
+it("2: only what its holder signs alone is known as a leftover by the newest that was admitted", () => {
+  expect(["hmac", "jwt", "claim", "stellar-jwt"].filter((kind) => isSelfSigned(kind as CredentialKind))).toEqual(["claim", "stellar-jwt"]);
 });
 
 describe("2: admission as a whole", () => {

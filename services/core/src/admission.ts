@@ -5,6 +5,7 @@
  * if and only if no living session of another ticket has a higher rank; living sessions of lower rank are displaced; the
  * same ticket replaces its own half-open session. Ranks only rise, so displacing cannot go round in circles.
  */
+import type { RefusalCode } from "./refusals.ts";
 import type { CredentialKind, TokenRecord } from "./store.ts";
 import type { Ticket } from "./ticket.ts";
 import { grant, refuse, type Verdict } from "./verdict.ts";
@@ -23,6 +24,11 @@ export type AdmissionFacts = {
   readonly notBefore: Date | undefined;
   /** The newest token of the credential's kind that the label bought. */
   readonly newest: TokenRecord | undefined;
+  /**
+   * The newest issued-at that was ever admitted for the label with a credential of this kind. Asked for self-signed kinds
+   * only: nobody records when they are made, so this is how a leftover is known.
+   */
+  readonly newestIssuedAt: Date | undefined;
   /** The ticket that came as run_id, if it is one of this label. */
   readonly ticket: Ticket | undefined;
   /** The issued-at that a renewal recorded for the ticket's generation. */
@@ -44,12 +50,35 @@ export type Admission = {
   readonly displaces: readonly number[];
 };
 
-/** How far ahead of our clock an issued-at may lie: tokens rise by a second each, and clocks of our own processes agree. */
-const maxAheadMs = 2000;
+/** What differs between the kinds. */
+type KindRules = {
+  /** How far ahead of our clock an issued-at may lie, in ms. */
+  readonly maxAheadMs: number;
+  /** Signed by its holder alone, and by nobody recorded. */
+  readonly isSelfSigned: boolean;
+  readonly expired: RefusalCode;
+  readonly notYetValid: RefusalCode;
+};
+
+/** Tokens rise by a second each, and clocks of our own processes agree. */
+const issuedHere: KindRules = { maxAheadMs: 2000, isSelfSigned: false, expired: "TOKEN_EXPIRED", notYetValid: "TOKEN_NOT_YET_VALID" };
+/** Made by somebody else's clock. */
+const selfSigned = { maxAheadMs: 60_000, isSelfSigned: true } as const;
+
+const rulesOfKind: Readonly<Record<CredentialKind, KindRules>> = {
+  hmac: issuedHere,
+  jwt: issuedHere,
+  claim: { ...selfSigned, expired: "CLAIM_EXPIRED", notYetValid: "CLOCK_SKEW" },
+  "stellar-jwt": { ...selfSigned, expired: "JWT_EXPIRED", notYetValid: "JWT_NOT_YET_VALID" },
+};
+
+/** True for a kind that its holder signs alone: whether one is a leftover only `newestIssuedAt` can tell. */
+export const isSelfSigned = (kind: CredentialKind): boolean => rulesOfKind[kind].isSelfSigned;
 
 /**
- * Decides a login. Refuses with `ADDRESS_BLOCKED`, `TOKEN_REVOKED`, `TOKEN_FROM_FUTURE`, `TOKEN_EXPIRED`,
- * `NEWER_CREDENTIAL_IN_USE` or `REPLACED_BY_NEWER_CLIENT`; grants with the rank of the new session and whom it displaces.
+ * Decides a login. Refuses with `ADDRESS_BLOCKED`, `TOKEN_REVOKED`, `TOKEN_NOT_YET_VALID`, `TOKEN_EXPIRED`, `CREDENTIAL_OUTDATED`,
+ * `NEWER_CREDENTIAL_IN_USE` or `REPLACED_BY_NEWER_CLIENT`, and for self-signed kinds with codes of their own in place of the
+ * third and fourth; grants with the rank of the new session and whom it displaces.
  *
  * @example
  * decideAdmission({ ...facts, living: [], ticket: undefined }).granted // true for a good token: row 6
@@ -58,13 +87,17 @@ export function decideAdmission(facts: AdmissionFacts): Verdict<Admission> {
   const { now, credential, notBefore, newest } = facts;
   if (facts.isBlocked) return refuse("ADDRESS_BLOCKED"); // row 1
   if (notBefore !== undefined && credential.issuedAt < notBefore) return refuse("TOKEN_REVOKED"); // row 2
-  if (credential.issuedAt.getTime() > now.getTime() + maxAheadMs) return refuse("TOKEN_FROM_FUTURE");
+  const rules = rulesOfKind[credential.kind];
+  if (credential.issuedAt.getTime() > now.getTime() + rules.maxAheadMs) return refuse(rules.notYetValid);
 
   // A ticket older than not-before is worth as much as none.
   const ticket = facts.ticket !== undefined && !(notBefore !== undefined && facts.ticket.issuedAt < notBefore) ? facts.ticket : undefined;
   const endsAt = latest(credential.endsAt, newest?.expiresAt);
   // Rows 3, 4 and 5: only who comes back with a ticket may live on what its label bought since.
-  if (now >= (ticket === undefined ? credential.endsAt : endsAt)) return refuse("TOKEN_EXPIRED");
+  if (now >= (ticket === undefined ? credential.endsAt : endsAt)) return refuse(rules.expired);
+  // Its successor was here, and need not live any more: who is left behind never comes back.
+  if (rules.isSelfSigned && facts.newestIssuedAt !== undefined && credential.issuedAt < facts.newestIssuedAt)
+    return refuse("CREDENTIAL_OUTDATED");
 
   const issuedAt = latest(credential.issuedAt, ticket === undefined ? undefined : latest(ticket.issuedAt, facts.recordedIssuedAt));
   const generation = ticket?.generation ?? Math.max(now.getTime(), facts.highestGeneration + 1);

@@ -18,8 +18,11 @@ export type DoorState = {
   readonly blocked: ReadonlySet<Label>;
 };
 
-/** A client's connection to the control port: a name that is never given twice, and the true address (`ip:port`) of the client. */
-export type ControlConnection = { readonly id: string; readonly source: string };
+/**
+ * A client's connection to the control port: a name that is never given twice, and the true address (`ip:port`) of the
+ * client. `retryAfterSeconds` is there when that address logs in more often than it may: the login is to be refused.
+ */
+export type ControlConnection = { readonly id: string; readonly source: string; readonly retryAfterSeconds?: number };
 
 /**
  * What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. An edge that

@@ -33,6 +33,9 @@ describe("parseHost", () => {
     [`${label}.tunnel.localhost:44x`, "malformed"],
     ["evil.example/victim", "malformed"],
     ["tünnel.localhost", "malformed"],
+    // The Kelvin sign, whose lower case is a k.
+    ["gbrpyhil2ci3fnq4bxlfmndlfjunpu2hy3zmfshonuceoasw7qc7ox2h.tunnel.localhost".replace("h.", "\u212a."), "malformed"],
+    ["\u212a.tunnel.localhost", "malformed"],
     [`${"a".repeat(5000)}`, "malformed"],
     [`${label}.tunnel.localhost\u0000`, "malformed"],
     [undefined, "malformed"],

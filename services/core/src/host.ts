@@ -12,9 +12,9 @@ export type HostKind =
   | { readonly kind: "control" }
   /** A name under the domain that no identity has: 404 `UNKNOWN_HOST`. */
   | { readonly kind: "unknown" }
-  /** Somebody else's domain, or an IP address: 421 `FOREIGN_HOST`. */
+  /** Somebody else's domain, or an IP address: 421 `HOST_NOT_SERVED`. */
   | { readonly kind: "foreign" }
-  /** Not a host at all: 400 `HOST_MALFORMED`. */
+  /** Not a host at all: 400 `HOST_INVALID`. */
   | { readonly kind: "malformed" };
 
 const hostName = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/;
@@ -28,7 +28,8 @@ const ipLiteral = /^\[[0-9a-f:.]+\]$/;
  * parseHost("example.org", { domain: "tunnel.localhost" }).kind // "foreign"
  */
 export function parseHost(header: unknown, names: { readonly domain: string; readonly controlHost?: string }): HostKind {
-  if (typeof header !== "string" || header.length > 320) return { kind: "malformed" };
+  // Before letter case is folded: there are letters beyond ASCII whose lower case is within it.
+  if (typeof header !== "string" || header.length > 320 || !/^[\x21-\x7e]*$/.test(header)) return { kind: "malformed" };
   const name = header.toLowerCase().replace(/:[0-9]{1,5}$/, "");
   if (ipLiteral.test(name)) return { kind: "foreign" };
   if (name.length > 254 || !hostName.test(name)) return { kind: "malformed" };

@@ -4,7 +4,7 @@ import { getAddress } from "viem";
 import { describe, expect, it } from "vitest";
 import { deriveLabel, identityOfLabel, parseIdentity, parseLabel, printIdentity } from "./index.ts";
 
-const evmKeys = fc.uint8Array({ minLength: 20, maxLength: 20 });
+const evmKeys = fc.uint8Array({ minLength: 20, maxLength: 20 }).filter((key) => key.subarray(0, 19).some((byte) => byte !== 0));
 const stellarKeys = fc
   .uint8Array({ minLength: 32, maxLength: 32 })
   .filter((key) => key.some((byte, index) => index > 0 && index < 31 && byte !== 0 && byte !== 0xff));
@@ -54,34 +54,73 @@ describe("identity", () => {
 
   it.each([
     ["a wrong checksum", "0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046", "WALLET_CHECKSUM"],
+    ["Cyrillic look-alikes", "0xd8da6bf26964аf9d7eed9e03e53415d37aa96045", "WALLET_FORMAT"],
+    ["white space around it", " 0xd8da6bf26964af9d7eed9e03e53415d37aa96045", "WALLET_FORMAT"],
+    ["the zero address", `0x${"0".repeat(40)}`, "WALLET_RESERVED"],
+    ["the first precompile", `0x${"0".repeat(39)}1`, "WALLET_RESERVED"],
+    ["a precompile with a letter", `0x${"0".repeat(39)}A`, "WALLET_RESERVED"],
+    ["the last precompile", `0x${"0".repeat(38)}11`, "WALLET_RESERVED"],
     ["all upper case", "0xD8DA6BF26964AF9D7EED9E03E53415D37AA96045", "WALLET_CHECKSUM"],
-    ["no prefix", "d8da6bf26964af9d7eed9e03e53415d37aa96045", "WALLET_MALFORMED"],
-    ["an upper-case prefix", "0Xd8da6bf26964af9d7eed9e03e53415d37aa96045", "WALLET_MALFORMED"],
-    ["39 digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa9604", "WALLET_MALFORMED"],
-    ["41 digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa960455", "WALLET_MALFORMED"],
-    ["a trailing newline", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045\n", "WALLET_MALFORMED"],
-    ["full-width digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa9604５", "WALLET_MALFORMED"],
-    ["nothing", "", "WALLET_MISSING"],
-    ["a number", 7, "WALLET_MISSING"],
+    ["no prefix", "d8da6bf26964af9d7eed9e03e53415d37aa96045", "WALLET_FORMAT"],
+    ["an upper-case prefix", "0Xd8da6bf26964af9d7eed9e03e53415d37aa96045", "WALLET_FORMAT"],
+    ["39 digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa9604", "WALLET_FORMAT"],
+    ["41 digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa960455", "WALLET_FORMAT"],
+    ["a trailing newline", "0xd8da6bf26964af9d7eed9e03e53415d37aa96045\n", "WALLET_FORMAT"],
+    ["full-width digits", "0xd8da6bf26964af9d7eed9e03e53415d37aa9604５", "WALLET_FORMAT"],
+    ["nothing", "", "WALLET_REQUIRED"],
+    ["a number", 7, "WALLET_REQUIRED"],
     ["a Stellar account with a mistyped character", "GBRPYHIL2CI3FNQ4BXLFMNDLFJUNPU2HY3ZMFSHONUCEOASW7QC7OX2G", "WALLET_CHECKSUM"],
-    ["a Stellar account in lower case", "gbrpyhil2ci3fnq4bxlfmndlfjunpu2hy3zmfshonuceoasw7qc7ox2h", "WALLET_MALFORMED"],
-    ["a muxed account", "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJUAAAAAAAAAAAACJUQ", "WALLET_UNSUPPORTED"],
-    ["a contract", "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE", "WALLET_UNSUPPORTED"],
+    ["a Stellar account in lower case", "gbrpyhil2ci3fnq4bxlfmndlfjunpu2hy3zmfshonuceoasw7qc7ox2h", "WALLET_FORMAT"],
+    ["a muxed account", "MA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJUAAAAAAAAAAAACJUQ", "WALLET_KIND_UNSUPPORTED"],
+    ["a Stellar account cut short", "GBRPYHIL2CI3FNQ4BXLFMNDLFJUNPU2HY3ZMFSHONUCEOASW7QC7OX2", "WALLET_FORMAT"],
+    ["a Stellar secret", "SCBX7PEHKPC67BA4MPYAHZYVVTFESUWL3UOGMRL3ZW2ZTRJULS3U5MRN", "WALLET_FORMAT"],
+    ["a contract", "CA3D5KRYM6CB7OWQ6TWYRR3Z4T7GNZLKERYNZGGA5SOAOPIFY6YQGAXE", "WALLET_KIND_UNSUPPORTED"],
   ])("refuses %s", (_name, text, code) => {
     expect(codeOf(text)).toBe(code);
   });
 
-  it("refuses every small-order Stellar key", () => {
+  it.each([
+    ["preAuthTx", StrKey.encodePreAuthTx(Buffer.alloc(32, 7))],
+    ["sha256Hash", StrKey.encodeSha256Hash(Buffer.alloc(32, 7))],
+    ["contract", StrKey.encodeContract(Buffer.alloc(32, 7))],
+    ["liquidityPool", StrKey.encodeLiquidityPool(Buffer.alloc(32, 7))],
+    ["claimableBalance", StrKey.encodeClaimableBalance(Buffer.alloc(33))],
+    ["med25519PublicKey", StrKey.encodeMed25519PublicKey(Buffer.alloc(40, 7))],
+    ["signedPayload", StrKey.encodeSignedPayload(Buffer.concat([Buffer.alloc(32, 7), Buffer.from([0, 0, 0, 4]), Buffer.alloc(4, 7)]))],
+  ])("refuses the StrKey of a %s: it cannot sign", (_kind, text) => {
+    expect(codeOf(text)).toBe("WALLET_KIND_UNSUPPORTED");
+  });
+
+  it("takes the first address that is no precompile", () => {
+    expect(codeOf(`0x${"0".repeat(38)}12`)).toBe("granted");
+  });
+
+  it("says what is wrong: the right checksum, how many digits or characters", () => {
+    expect(parseIdentity("0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96046")).toMatchObject({
+      refusal: { facts: { expected: getAddress("0xd8da6bf26964af9d7eed9e03e53415d37aa96046") } },
+    });
+    expect(parseIdentity("0xd8da")).toMatchObject({ refusal: { facts: { digits: 4, expectedDigits: 40 } } });
+    expect(parseIdentity("GBRP")).toMatchObject({ refusal: { facts: { characters: 4, expectedCharacters: 56 } } });
+  });
+
+  it("repeats nothing of a secret that was sent for an address", () => {
+    const secret = "SCBX7PEHKPC67BA4MPYAHZYVVTFESUWL3UOGMRL3ZW2ZTRJULS3U5MRN";
+    expect(parseIdentity(secret)).toEqual({ granted: false, refusal: { code: "WALLET_FORMAT", facts: {} } });
+    expect(parseIdentity(secret.slice(1))).toEqual({ granted: false, refusal: { code: "WALLET_KIND_UNSUPPORTED", facts: {} } });
+  });
+
+  it("refuses every small-order or non-canonical Stellar key as WALLET_WEAK_KEY", () => {
     for (const y of [
       "00".repeat(32),
       `01${"00".repeat(31)}`,
-      `${"ec"}${"ff".repeat(30)}7f`,
       "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+      "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+      ...Array.from({ length: 20 }, (_, index) => `${(0xec + index).toString(16)}${"ff".repeat(30)}7f`),
     ]) {
       for (const sign of [0, 0x80]) {
         const key = Buffer.from(y, "hex");
         key[31] = (key[31] ?? 0) | sign;
-        expect(parseIdentity(StrKey.encodeEd25519PublicKey(key)).granted).toBe(false);
+        expect(codeOf(StrKey.encodeEd25519PublicKey(key))).toBe("WALLET_WEAK_KEY");
         expect(parseLabel(StrKey.encodeEd25519PublicKey(key).toLowerCase())).toBeUndefined();
       }
     }

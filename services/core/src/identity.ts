@@ -3,7 +3,7 @@
  * once, here; past this file an identity is bytes. Printing what was parsed gives back the same account (invariant 3).
  */
 import { keccak256 } from "./keccak.ts";
-import { decodeStellarAccount, encodeStellarAccount } from "./stellar-account.ts";
+import { encodeStellarAccount, parseStellarAccount } from "./stellar-account.ts";
 import { grant, refuse, type Verdict } from "./verdict.ts";
 
 /** An EVM account: the last 20 bytes of the keccak of its public key. */
@@ -16,31 +16,33 @@ export type StellarIdentity = { readonly namespace: "stellar"; readonly publicKe
 export type Identity = EvmIdentity | StellarIdentity;
 
 const evmAddress = /^0x[0-9a-fA-F]{40}$/;
+/** The zero address and the precompiled contracts, 0x01 to 0x11: nobody holds their keys. */
+const reservedAddress = /^0x0{38}(?:0[0-9a-fA-F]|1[01])$/;
 
 /**
- * Reads an address as people and wallets write it. EVM: all lower case, or with a correct EIP-55 checksum. Stellar: a `G…` account with a valid checksum;
- * muxed `M…`, contract `C…` and small-order keys are refused. Never throws.
+ * Reads an address as people and wallets write it. EVM: all lower case, or with a correct EIP-55 checksum. Stellar: a `G…`
+ * account with a valid checksum. Refuses `WALLET_REQUIRED`, `WALLET_FORMAT`, `WALLET_CHECKSUM`, `WALLET_KIND_UNSUPPORTED`
+ * (muxed `M…`, contract `C…` and their like), `WALLET_WEAK_KEY` and `WALLET_RESERVED`. Never throws.
  *
  * @example
  * parseIdentity("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed").granted // true
  * parseIdentity("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAeD").granted // false: WALLET_CHECKSUM
  */
 export function parseIdentity(text: unknown): Verdict<Identity> {
-  if (typeof text !== "string" || text === "") return refuse("WALLET_MISSING");
+  if (typeof text !== "string" || text === "") return refuse("WALLET_REQUIRED");
   if (evmAddress.test(text)) return parseEvm(text);
-  if (/^[GMC][A-Z2-7]{55,68}$/.test(text)) {
-    const publicKey = decodeStellarAccount(text);
-    if (publicKey !== undefined) return grant({ namespace: "stellar", publicKey });
-    return refuse(text.length === 56 && text[0] === "G" ? "WALLET_CHECKSUM" : "WALLET_UNSUPPORTED");
-  }
-  return refuse("WALLET_MALFORMED");
+  if (/^0x[0-9a-fA-F]*$/.test(text)) return refuse("WALLET_FORMAT", { digits: text.length - 2, expectedDigits: 40 });
+  const account = parseStellarAccount(text);
+  return account.granted ? grant({ namespace: "stellar", publicKey: account.value }) : account;
 }
 
 function parseEvm(text: string): Verdict<Identity> {
+  if (reservedAddress.test(text)) return refuse("WALLET_RESERVED");
   const digits = text.slice(2);
   const identity: EvmIdentity = { namespace: "eip155", address: Uint8Array.from(Buffer.from(digits, "hex")) };
   if (digits === digits.toLowerCase()) return grant(identity);
-  return text === printIdentity(identity) ? grant(identity) : refuse("WALLET_CHECKSUM");
+  const expected = printIdentity(identity);
+  return text === expected ? grant(identity) : refuse("WALLET_CHECKSUM", { expected });
 }
 
 /** Prints an identity as its ecosystem writes it: EIP-55 mixed case, or the `G…` account. */

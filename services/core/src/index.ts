@@ -3,15 +3,19 @@
  * what we say (verdict, refusals, fault), what must be remembered (store), what may be asked of the edge and of the plugin
  * (door, tunnel-status).
  */
-export { type Admission, type AdmissionFacts, decideAdmission, type LivingSession } from "./admission.ts";
+export { canonicalAddress, deriveAddressPrefix } from "./address-prefix.ts";
+export { type Admission, type AdmissionFacts, decideAdmission, isSelfSigned, type LivingSession } from "./admission.ts";
 export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
+export { publicKeyOfSeed, signEd25519, verifyEd25519 } from "./ed25519.ts";
 export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export { Fault, type FaultCode } from "./fault.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
-export type { KeyRing, MacKey, ReadKeyRing } from "./key-ring.ts";
+export { type CompactJws, decodeBase64Url, type Jws, parseCompactJws, parseJws } from "./jws.ts";
+export { type KeyRing, type MacKey, type ReadKeyRing, verifyWithRing } from "./key-ring.ts";
 export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts";
-export { printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
+export { type ProofPurpose, printRevokeMessage, printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
+export { createRateLimiter, type RateDecision, type RateLimit, type RateLimiter } from "./rate-limiter.ts";
 export {
   describeProblem,
   describeReason,
@@ -22,19 +26,38 @@ export {
   refusalCodes,
   refusals,
 } from "./refusals.ts";
-export type {
-  CredentialKind,
-  SessionEnd,
-  SessionReader,
-  SessionRecord,
-  SessionStore,
-  TokenOrder,
-  TokenOutcome,
-  TokenReader,
-  TokenRecord,
-  TokenStore,
+export { signStellarMessage } from "./sep53.ts";
+export { type SignatureBackends, signatureBackends, testSignatureChecks } from "./signature-checks.ts";
+export { decodeStellarSecret, encodeStellarSecret } from "./stellar-account.ts";
+export { parseStellarJwt, type StellarJwt, type UncheckedStellarJwt } from "./stellar-jwt.ts";
+export {
+  type CredentialKind,
+  type RevocationOrder,
+  type RevocationOutcome,
+  type RevocationRecord,
+  repeatSeconds,
+  type SessionEnd,
+  type SessionReader,
+  type SessionRecord,
+  type SessionStore,
+  type TokenOrder,
+  type TokenOutcome,
+  type TokenReader,
+  type TokenRecord,
+  type TokenStore,
 } from "./store.ts";
+export { parseStrictJson, type StrictJson } from "./strict-json.ts";
 export { mintTicket, readTicket, type Ticket } from "./ticket.ts";
+export {
+  deriveTunnelJwtClaims,
+  type ReadVerifyKeys,
+  readTunnelJwt,
+  type TunnelJwt,
+  type TunnelJwtClaims,
+  tunnelJwtType,
+  type VerifyKey,
+} from "./tunnel-jwt.ts";
 export type { ReadTunnelStatus, TunnelStatus } from "./tunnel-status.ts";
 export { deriveUnrecordedEnd, mintTunnelToken, readTunnelToken, type TunnelToken } from "./tunnel-token.ts";
+export { parseVanaClaim, type UncheckedVanaClaim, type VanaClaim } from "./vana-claim.ts";
 export { grant, type Refusal, type RefusalFacts, refuse, type Verdict } from "./verdict.ts";

@@ -19,6 +19,14 @@ test("a MAC is node:crypto's HMAC-SHA256, whatever the key and the message, also
   );
 });
 
+test.each([1, 63, 64, 65, 200])(
+  "a MAC is HMAC-SHA256 with a key of %i bytes: only one that is longer than a block is hashed first",
+  (length) => {
+    const key = Buffer.alloc(length, 0xa5);
+    expect(signWithRing({ keys: [{ id: "1", secret: key }] }, "message", "hex")).toBe(expected(key, "message").toString("hex"));
+  },
+);
+
 test("every key of the ring verifies, a MAC may be cut to 16 bytes and no further, and one bit more or less is refused", () => {
   fc.assert(
     fc.property(secret, secret, bytes, fc.nat({ max: 127 }), (newer, older, message, bit) => {

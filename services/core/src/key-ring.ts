@@ -1,5 +1,6 @@
 /**
- * Keys that mint and verify: the newest mints, every one verifies. Rotation adds a key; retiring removes one.
+ * Keys that mint and verify: the first of a ring mints, every one verifies. Rotation adds a key, which verifies at once and
+ * mints when every reader of the ring has had the time to see it; retiring takes a key away.
  *
  * HMAC-SHA256 (RFC 2104) as two one-shot hashes over buffers that are used again: `createHmac` makes a native object for
  * every call, which costs a login three times as much, most of it in the garbage collector.
@@ -9,7 +10,10 @@ import { hash, timingSafeEqual } from "node:crypto";
 /** One secret of 32 bytes and its id. */
 export type MacKey = { readonly id: string; readonly secret: Uint8Array };
 
-/** Keys of one purpose, newest first; never empty. */
+/**
+ * Keys of one purpose; never empty. The first mints: the newest that has been on disk for 5 s, so that nobody meets a token of
+ * a key that he has not read yet. The others only verify: older ones, and one that is newer still.
+ */
 export type KeyRing = { readonly keys: readonly [MacKey, ...MacKey[]] };
 
 /** Reads the ring at the moment it is used, so that a rotation needs no restart. */
@@ -21,8 +25,11 @@ type MacEncoding = "hex" | "binary";
 /** Characters of the shortest MAC that counts: 16 bytes. */
 const shortest: Readonly<Record<MacEncoding, number>> = { hex: 32, binary: 16 };
 
+/** HMAC-SHA256 with this key. A character of the message is a byte. */
+export const signWithKey = (key: MacKey, message: string, encoding: MacEncoding): string => hmac(key, message, encoding);
+
 /** HMAC-SHA256 with the key that mints. A character of the message is a byte. */
-export const signWithRing = (ring: KeyRing, message: string, encoding: MacEncoding): string => hmac(ring.keys[0], message, encoding);
+export const signWithRing = (ring: KeyRing, message: string, encoding: MacEncoding): string => signWithKey(ring.keys[0], message, encoding);
 
 /** True when any key of the ring made this MAC, or made one that begins with it (`mac` may be truncated by its format). */
 export function verifyWithRing(ring: KeyRing, message: string, mac: string, encoding: MacEncoding): boolean {

@@ -15,11 +15,11 @@ describe("the catalogue of refusals", () => {
   });
 
   it("carries the public API's own code beside ours, and no fact can replace a standard member", () => {
-    const problem = describeProblem({ code: "TIMESTAMP_EXPIRED", facts: { serverTime: 1, status: 200, code: "X" } }, "id-1");
+    const problem = describeProblem({ code: "TIMESTAMP_STALE", facts: { serverTime: 1, status: 200, code: "X" } }, "id-1");
     expect(problem).toMatchObject({
       status: 400,
       error: "INVALID_TIMESTAMP",
-      code: "TIMESTAMP_EXPIRED",
+      code: "TIMESTAMP_STALE",
       serverTime: 1,
       requestId: "id-1",
       title: "Bad Request",

@@ -34,14 +34,21 @@ const catalogue = {
     remedy: "Send only walletAddress, timestamp and signature.",
     voices: ["token"],
   },
-  BODY_WRONG_TYPE: {
+  CONTENT_TYPE_UNSUPPORTED: {
     status: 415,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is not declared as JSON.",
     remedy: "Send Content-Type: application/json.",
     voices: ["token"],
   },
-  BODY_NOT_JSON: {
+  CONTENT_ENCODING_UNSUPPORTED: {
+    status: 415,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body is packed.",
+    remedy: "Send it as it is, without Content-Encoding.",
+    voices: ["token"],
+  },
+  BODY_INVALID_JSON: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is not valid JSON.",
@@ -55,6 +62,20 @@ const catalogue = {
     remedy: "Send {walletAddress, timestamp, signature}.",
     voices: ["token"],
   },
+  BODY_DUPLICATE_KEY: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body names a field twice.",
+    remedy: "Name each field once.",
+    voices: ["token"],
+  },
+  UNKNOWN_FIELD: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request body has a field that this endpoint does not know.",
+    remedy: "Send only the fields that /openapi.json names.",
+    voices: ["token"],
+  },
   BODY_TIMEOUT: {
     status: 408,
     error: "INVALID_SIGNATURE",
@@ -62,14 +83,14 @@ const catalogue = {
     remedy: "Send the whole body at once.",
     voices: ["token"],
   },
-  WALLET_MISSING: {
+  WALLET_REQUIRED: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "walletAddress is missing or not a string.",
     remedy: "Send the address of the wallet that signed, as text.",
     voices: ["token"],
   },
-  WALLET_MALFORMED: {
+  WALLET_FORMAT: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The wallet address is not one we know the form of.",
@@ -80,31 +101,45 @@ const catalogue = {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The wallet address has a wrong checksum, so a character is likely mistyped.",
-    remedy: "Copy the address again, or write it all in lower case if it is right.",
+    remedy: "Copy the address again; an EVM address may also be written all in lower case.",
     voices: ["token"],
   },
-  WALLET_UNSUPPORTED: {
+  WALLET_KIND_UNSUPPORTED: {
     status: 400,
     error: "INVALID_SIGNATURE",
-    sentence: "This kind of address cannot hold a tunnel here.",
-    remedy: "Use the address of an EVM wallet: 0x and 40 hexadecimal digits.",
+    sentence: "This kind of address cannot sign, so it cannot hold a tunnel.",
+    remedy: "Use an EVM wallet (0x and 40 hexadecimal digits) or a Stellar account (G and 55 characters).",
     voices: ["token"],
   },
-  TIMESTAMP_MISSING: {
+  WALLET_RESERVED: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "Nobody holds the key of this address: it is the zero address or a precompile.",
+    remedy: "Use the address of your own wallet.",
+    voices: ["token"],
+  },
+  WALLET_WEAK_KEY: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "Anybody can sign for this account: its key is a point of small order, or not a canonical one.",
+    remedy: "Use the account of a wallet that makes its own key.",
+    voices: ["token"],
+  },
+  TIMESTAMP_REQUIRED: {
     status: 400,
     error: "INVALID_TIMESTAMP",
     sentence: "timestamp is missing.",
     remedy: "Send the Unix time in seconds that the wallet signed.",
     voices: ["token"],
   },
-  TIMESTAMP_MALFORMED: {
+  TIMESTAMP_TYPE: {
     status: 400,
     error: "INVALID_TIMESTAMP",
     sentence: "timestamp is not a whole number of seconds since 1970.",
     remedy: "Send Unix seconds as a JSON number, not milliseconds and not text.",
     voices: ["token"],
   },
-  TIMESTAMP_EXPIRED: {
+  TIMESTAMP_STALE: {
     status: 400,
     error: "INVALID_TIMESTAMP",
     sentence: "timestamp is too old.",
@@ -118,38 +153,66 @@ const catalogue = {
     remedy: "Set the clock right, or use serverTime, and sign again.",
     voices: ["token"],
   },
-  SIGNATURE_MISSING: {
+  SIGNATURE_REQUIRED: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "signature is missing or not a string.",
     remedy: "Send the wallet's signature of the message, as text.",
     voices: ["token"],
   },
-  SIGNATURE_MALFORMED: {
+  SIGNATURE_FORMAT: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The signature does not have the form of one.",
-    remedy: "Send 65 bytes as 0x and 130 hexadecimal digits, v being 27 or 28.",
+    remedy: "EVM: 0x and 130 hexadecimal digits, v being 27 or 28. Stellar: 64 bytes in base64 or hexadecimal.",
     voices: ["token"],
   },
-  SIGNATURE_HIGH_S: {
+  SIGNATURE_LENGTH: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The signature has a wrong number of bytes.",
+    remedy: "Send r, s and v of an EVM signature (65 bytes, not compact), or the 64 bytes of a Stellar one.",
+    voices: ["token"],
+  },
+  SIGNATURE_NON_CANONICAL: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The signature's s is in the upper half of the curve order.",
     remedy: "Use a wallet that signs with low s (EIP-2).",
-    voices: ["token"],
+    voices: ["token", "hook"],
   },
-  SIGNATURE_MISMATCH: {
+  SIGNATURE_INVALID: {
     status: 400,
     error: "INVALID_SIGNATURE",
-    sentence: "The signature is not of this wallet over this message.",
-    remedy: "Sign exactly the documented message, with walletAddress and timestamp as sent.",
+    sentence: "The signature is not one of this key over this text.",
+    remedy: "Sign exactly the documented text; a Stellar wallet signs it as SEP-53 says.",
+    voices: ["token", "hook"],
+  },
+  SIGNATURE_KIND_UNSUPPORTED: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "Signatures of contract wallets (ERC-6492) are not accepted here.",
+    remedy: "Sign with the key of an EVM account or a Stellar account.",
+    voices: ["token"],
+  },
+  SIGNER_MISMATCH: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The signature is of another wallet, or over another text.",
+    remedy: "Sign exactly the documented text with the wallet that is named in it.",
+    voices: ["token", "hook"],
+  },
+  PROOF_TWICE: {
+    status: 400,
+    error: "INVALID_SIGNATURE",
+    sentence: "The request carries two proofs.",
+    remedy: "Send either a signed body or Authorization: Bearer, not both.",
     voices: ["token"],
   },
   PROOF_ALREADY_USED: {
     status: 400,
     error: "INVALID_TIMESTAMP",
-    sentence: "This proof has already bought a token.",
+    sentence: "This proof has already been used.",
     remedy: "Sign again with a new timestamp.",
     voices: ["token"],
   },
@@ -160,6 +223,40 @@ const catalogue = {
     remedy: "Wait as long as Retry-After says, then sign again.",
     voices: ["token"],
     retryAfterSeconds: 2,
+  },
+  RATE_LIMITED: {
+    status: 429,
+    error: "RATE_LIMITED",
+    sentence: "Too many requests came from this address or for this wallet.",
+    remedy: "Wait, as long as Retry-After says where there is one, and try again.",
+    voices: ["token", "hook"],
+    retryAfterSeconds: 60,
+  },
+  BUSY: {
+    status: 503,
+    error: "INTERNAL_ERROR",
+    sentence: "The service has as much to do as it can.",
+    remedy: "Try again in a second; frpc does so by itself.",
+    voices: ["token", "hook"],
+    retryAfterSeconds: 1,
+  },
+  IDEMPOTENCY_KEY_MALFORMED: {
+    status: 400,
+    sentence: "Idempotency-Key is not 1 to 255 printable ASCII characters.",
+    remedy: "Send a fresh UUID with each new request, and the same one with its repeats.",
+    voices: ["token"],
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 422,
+    sentence: "This Idempotency-Key came with another request less than a minute ago.",
+    remedy: "Send a fresh key with each new request.",
+    voices: ["token"],
+  },
+  TOKEN_TYPE_UNKNOWN: {
+    status: 400,
+    sentence: "tokenType is neither hmac nor jwt.",
+    remedy: 'Leave it out, or send "hmac" or "jwt".',
+    voices: ["token"],
   },
   QUERY_MALFORMED: {
     status: 400,
@@ -192,6 +289,64 @@ const catalogue = {
     voices: ["token", "hook", "edge"],
   },
 
+  // What is wrong with a Stellar JWT, at the token service or at Login
+  JWT_MALFORMED: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "The JWT is not a strict compact JWS with the claims iss, sub, aud, iat and exp.",
+    remedy: "Send what the signer made, unchanged: three parts in base64url.",
+    voices: ["token", "hook"],
+  },
+  JWT_ALGORITHM: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "The JWT is not signed with EdDSA.",
+    remedy: 'Sign with the Ed25519 key of the account: "alg":"EdDSA".',
+    voices: ["token", "hook"],
+  },
+  JWT_ISSUER: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "The JWT was made by another kind of issuer.",
+    remedy: "See the manual for the iss that each kind of JWT carries.",
+    voices: ["token", "hook"],
+  },
+  JWT_AUDIENCE: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "The JWT was made for another server.",
+    remedy: "Use server_address of GET /info as aud.",
+    voices: ["token", "hook"],
+  },
+  JWT_KEY_MISMATCH: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "kid and sub of the JWT name different keys.",
+    remedy: "Leave kid out, or set it to sub.",
+    voices: ["token", "hook"],
+  },
+  JWT_LIFE_TOO_LONG: {
+    status: 401,
+    error: "INVALID_SIGNATURE",
+    sentence: "The JWT is good for longer than an hour.",
+    remedy: "Sign one whose exp is at most 3600 s after iat.",
+    voices: ["token", "hook"],
+  },
+  JWT_EXPIRED: {
+    status: 401,
+    error: "INVALID_TIMESTAMP",
+    sentence: "Token expired.",
+    remedy: "Sign a new JWT.",
+    voices: ["token", "hook"],
+  },
+  JWT_NOT_YET_VALID: {
+    status: 401,
+    error: "INVALID_TIMESTAMP",
+    sentence: "The JWT was issued in the future.",
+    remedy: "Set the clock right, and sign again.",
+    voices: ["token", "hook"],
+  },
+
   // What the hook says to frpc at Login
   LOGIN_MALFORMED: {
     status: 400,
@@ -202,13 +357,31 @@ const catalogue = {
   CREDENTIAL_MISSING: {
     status: 401,
     sentence: "No tunnel token came with the login.",
-    remedy: "Set metadatas.token in frpc.toml.",
+    remedy: "Set metadatas.token in frpc.toml, or what your kind of client sends instead.",
     voices: ["hook"],
   },
   CREDENTIAL_TWICE: {
     status: 400,
     sentence: "More than one credential came with the login.",
-    remedy: "Keep metadatas.token alone and delete the others.",
+    remedy: "Keep one in frpc.toml and delete the others.",
+    voices: ["hook"],
+  },
+  CREDENTIAL_MISPLACED: {
+    status: 400,
+    sentence: "The credential is in the place of another kind.",
+    remedy: "A tunnel token goes into metadatas.token, a Stellar JWT into metadatas.jwt, a claim into metadatas.auth_claim.",
+    voices: ["hook"],
+  },
+  CLIENT_TOO_OLD: {
+    status: 400,
+    sentence: "This frpc is too old, or does not say its version.",
+    remedy: "Use frpc 0.58.0 or newer.",
+    voices: ["hook"],
+  },
+  POOL_COUNT: {
+    status: 400,
+    sentence: "transport.poolCount is negative.",
+    remedy: "Delete it from frpc.toml.",
     voices: ["hook"],
   },
   CREDENTIAL_IN_AUTH_TOKEN: {
@@ -223,13 +396,19 @@ const catalogue = {
     remedy: "Copy the whole token, frp_ included, or ask for a new one.",
     voices: ["hook"],
   },
-  TOKEN_INVALID: {
+  TOKEN_SIGNATURE: {
     status: 401,
     sentence: "The tunnel token was not issued here, or was altered.",
     remedy: "Ask this service for a new one.",
     voices: ["hook"],
   },
-  TOKEN_FROM_FUTURE: {
+  TOKEN_KEY_UNKNOWN: {
+    status: 401,
+    sentence: "The key that signed the tunnel token is not, or no longer, one of ours.",
+    remedy: "Sign again and ask for a new one.",
+    voices: ["hook"],
+  },
+  TOKEN_NOT_YET_VALID: {
     status: 401,
     sentence: "The tunnel token was issued in the future.",
     remedy: "Ask for a new one; the server's clock was set back.",
@@ -240,7 +419,70 @@ const catalogue = {
     status: 401,
     sentence: "The tunnel token has been revoked.",
     remedy: "Sign again and ask for a new one.",
+    voices: ["token", "hook"],
+  },
+  CLAIM_MALFORMED: {
+    status: 400,
+    sentence: "Missing claim or signature, or one that does not have the form of it.",
+    remedy: "Send metadatas.wallet, owner, run_id, auth_claim and auth_sig as the personal server does.",
     voices: ["hook"],
+  },
+  CLAIM_AUDIENCE: {
+    status: 401,
+    sentence: "The claim was signed for another service.",
+    remedy: "Sign one for this service's aud.",
+    voices: ["hook"],
+  },
+  CLAIM_INCONSISTENT: {
+    status: 401,
+    sentence: "The claim says something else than the login it came with.",
+    remedy: "Sign a claim with the metadatas as sent.",
+    voices: ["hook"],
+  },
+  CLAIM_EXPIRED: { status: 401, sentence: "Token expired.", remedy: "Sign a new claim and restart frpc.", voices: ["hook"] },
+  CLOCK_SKEW: {
+    status: 401,
+    sentence: "Token issued in the future.",
+    remedy: "Set this computer's clock right, and sign a new claim.",
+    voices: ["hook"],
+  },
+  CLAIM_LIFE_TOO_LONG: {
+    status: 401,
+    sentence: "The claim is good for longer than ten minutes.",
+    remedy: "Sign one whose exp is 300 s after iat.",
+    voices: ["hook"],
+  },
+  CREDENTIAL_OUTDATED: {
+    status: 409,
+    sentence: "A newer credential of this wallet has been here.",
+    remedy: "Stop this frpc: a newer one has taken its place.",
+    voices: ["hook"],
+  },
+  SERVER_NOT_REGISTERED: {
+    status: 403,
+    sentence: "Signer is not a registered server.",
+    remedy: "Register the server with its owner's wallet first.",
+    voices: ["hook"],
+  },
+  SERVER_REVOKED: {
+    status: 403,
+    sentence: "The owner has revoked this server.",
+    remedy: "Register it again with its owner's wallet.",
+    voices: ["hook"],
+  },
+  GATEWAY_PENDING: {
+    status: 503,
+    sentence: "The registry of servers is still being asked.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 1,
+  },
+  GATEWAY_UNAVAILABLE: {
+    status: 503,
+    sentence: "The registry of servers cannot be asked, and this claim needs its word.",
+    remedy: "Wait; frpc tries again by itself.",
+    voices: ["hook"],
+    retryAfterSeconds: 5,
   },
   USER_MISMATCH: {
     status: 403,
@@ -302,6 +544,13 @@ const catalogue = {
     voices: ["hook"],
   },
 
+  OP_MISMATCH: {
+    status: 400,
+    sentence: "The operation in the query is not the one in the body.",
+    remedy: "Only the frps that Keyhole started may call this.",
+    voices: ["hook"],
+  },
+
   // What the hook says to frpc at NewProxy
   PROXY_MALFORMED: {
     status: 400,
@@ -316,6 +565,54 @@ const catalogue = {
     remedy: "Set user and name as in the token answer's proxyName.",
     voices: ["hook"],
   },
+  PROXY_NAME_SHARED: {
+    status: 403,
+    sentence: "Every wallet would use this proxy name.",
+    remedy: 'Set name = "personal-server-<wallet in lower case>" in [[proxies]].',
+    voices: ["hook"],
+  },
+  CUSTOM_DOMAIN_FORBIDDEN: {
+    status: 403,
+    sentence: "customDomains are not served: a wallet's address is its host.",
+    remedy: "Delete customDomains and set subdomain.",
+    voices: ["hook"],
+  },
+  LOCATIONS_FORBIDDEN: {
+    status: 403,
+    sentence: "locations are not served: an address belongs to one app as a whole.",
+    remedy: "Delete locations.",
+    voices: ["hook"],
+  },
+  GROUP_FORBIDDEN: {
+    status: 403,
+    sentence: "loadBalancer groups are not served.",
+    remedy: "Delete loadBalancer.",
+    voices: ["hook"],
+  },
+  HOST_REWRITE_FORBIDDEN: {
+    status: 403,
+    sentence: "hostHeaderRewrite is not served.",
+    remedy: "Delete it; the app sees the host that visitors use.",
+    voices: ["hook"],
+  },
+  RESPONSE_HEADERS_FORBIDDEN: {
+    status: 403,
+    sentence: "responseHeaders are not served.",
+    remedy: "Delete them, and set the headers in the app.",
+    voices: ["hook"],
+  },
+  TRANSPORT_OPTION: {
+    status: 403,
+    sentence: "transport.useEncryption and useCompression are not served.",
+    remedy: "Delete both: the connection is encrypted already.",
+    voices: ["hook"],
+  },
+  ANNOTATIONS_FORBIDDEN: {
+    status: 403,
+    sentence: "annotations are not served.",
+    remedy: "Delete them from the proxy.",
+    voices: ["hook"],
+  },
   PROXY_FIELD: {
     status: 403,
     sentence: "The proxy sets an option that is not served here.",
@@ -328,7 +625,7 @@ const catalogue = {
     remedy: "Keep one proxy.",
     voices: ["hook"],
   },
-  SUBDOMAIN_MISMATCH: {
+  SUBDOMAIN_NOT_OWNED: {
     status: 403,
     sentence: "subdomain is not the label that the token is for.",
     remedy: "Set subdomain to the subdomain of the token answer.",
@@ -388,13 +685,13 @@ const catalogue = {
     remedy: "Use the whole address in lower case, right below the domain.",
     voices: ["edge"],
   },
-  FOREIGN_HOST: {
+  HOST_NOT_SERVED: {
     status: 421,
     sentence: "This server does not serve that domain.",
     remedy: "Check the Host header and the DNS entry.",
     voices: ["edge"],
   },
-  HOST_MALFORMED: {
+  HOST_INVALID: {
     status: 400,
     sentence: "The Host header is missing, given twice or not a host name.",
     remedy: "Send exactly one Host header with a host name.",
@@ -479,6 +776,7 @@ const statusTitles: Readonly<Record<number, string>> = {
   415: "Unsupported Media Type",
   417: "Expectation Failed",
   421: "Misdirected Request",
+  422: "Unprocessable Content",
   429: "Too Many Requests",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
@@ -508,7 +806,8 @@ export function describeProblem(refusal: { code: RefusalCode; facts?: Readonly<R
  * Renders a refusal as the one line that frpc prints: `CODE: sentence Remedy`. Printable ASCII, at most 200 characters,
  * never empty (an empty reason means success to frpc).
  */
-export function describeReason(code: RefusalCode): string {
+export function describeReason(code: RefusalCode, facts: Readonly<Record<string, string | number>> = {}): string {
   const entry = refusals[code];
-  return `${code}: ${entry.sentence} ${entry.remedy}`;
+  const told = Object.entries(facts).map(([name, value]) => `${name}: ${value}`);
+  return `${code}: ${entry.sentence} ${entry.remedy}${told.length === 0 ? "" : ` (${told.join(", ")})`}`;
 }

@@ -1,10 +1,16 @@
 /**
- * Stellar account ids (`G…`): StrKey of SEP-23, version byte 6 << 3, CRC-16/XMODEM, base32 without padding. Small-order
- * and non-canonical Ed25519 points are refused: anybody can sign for them.
+ * Stellar accounts (`G…`) and their secrets (`S…`): StrKey of SEP-23, a version byte, 32 bytes, CRC-16/XMODEM, in base32
+ * without padding. An account whose key is a small-order or non-canonical Ed25519 point is refused: anybody can sign for it.
  */
+import { grant, refuse, type Verdict } from "./verdict.ts";
 
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 const accountVersion = 6 << 3;
+const secretVersion = 18 << 3;
+const textLength = 56;
+
+/** Muxed `M`, contract `C`, pre-authorized transaction `T`, hash `X`, signed payload `P`, liquidity pool `L`, claimable balance `B`. */
+const otherKinds = /^[MCTXPLB][A-Z2-7]{54,164}$/;
 
 /**
  * y coordinates (little-endian, sign bit cleared) of the points of small order, and their non-canonical encodings
@@ -20,17 +26,48 @@ const smallOrderY: ReadonlySet<string> = new Set([
   "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
 ]);
 
+/**
+ * Reads a `G…` account and gives its public key. Refuses `WALLET_KIND_UNSUPPORTED` (what SEP-23 writes the same way and
+ * cannot sign), `WALLET_FORMAT`, `WALLET_CHECKSUM` and `WALLET_WEAK_KEY`. Never throws.
+ */
+export function parseStellarAccount(text: string): Verdict<Uint8Array> {
+  if (otherKinds.test(text)) return refuse("WALLET_KIND_UNSUPPORTED");
+  if (!/^G[A-Z2-7]*$/.test(text)) return refuse("WALLET_FORMAT");
+  if (text.length !== textLength) return refuse("WALLET_FORMAT", { characters: text.length, expectedCharacters: textLength });
+  const bytes = decodeBase32(text);
+  if (!hasChecksum(bytes)) return refuse("WALLET_CHECKSUM");
+  if (bytes[0] !== accountVersion) return refuse("WALLET_FORMAT");
+  const publicKey = bytes.slice(1, 33);
+  return isUsablePoint(publicKey) ? grant(publicKey) : refuse("WALLET_WEAK_KEY");
+}
+
 /** Reads a `G…` account. Undefined when length, alphabet, version, checksum or the key itself is not right. */
 export function decodeStellarAccount(text: string): Uint8Array | undefined {
-  if (text.length !== 56) return undefined;
+  const account = parseStellarAccount(text);
+  return account.granted ? account.value : undefined;
+}
+
+/** Prints a 32-byte public key as a `G…` account. */
+export const encodeStellarAccount = (publicKey: Uint8Array): string => encodeStrKey(accountVersion, publicKey);
+
+/** Reads a secret (`S…`): the 32-byte seed of a key. Undefined when length, alphabet, version or checksum is not right. Never throws. */
+export function decodeStellarSecret(text: string): Uint8Array | undefined {
+  if (text.length !== textLength || !/^S[A-Z2-7]*$/.test(text)) return undefined;
+  const bytes = decodeBase32(text);
+  return bytes[0] === secretVersion && hasChecksum(bytes) ? bytes.slice(1, 33) : undefined;
+}
+
+/** Prints a 32-byte seed as a secret (`S…`). Whoever reads it holds the account. */
+export const encodeStellarSecret = (seed: Uint8Array): string => encodeStrKey(secretVersion, seed);
+
+/** 56 characters are 35 bytes to the bit: version, 32 bytes, checksum. */
+function decodeBase32(text: string): Uint8Array {
   const bytes = new Uint8Array(35);
   let bits = 0;
   let pending = 0;
   let length = 0;
   for (const character of text) {
-    const value = alphabet.indexOf(character);
-    if (value < 0) return undefined;
-    pending = ((pending << 5) | value) & 0xfff;
+    pending = ((pending << 5) | alphabet.indexOf(character)) & 0xfff;
     bits += 5;
     if (bits >= 8) {
       bits -= 8;
@@ -38,18 +75,13 @@ export function decodeStellarAccount(text: string): Uint8Array | undefined {
       length += 1;
     }
   }
-  if (bytes[0] !== accountVersion) return undefined;
-  const checksum = crc16(bytes.subarray(0, 33));
-  if (bytes[33] !== (checksum & 0xff) || bytes[34] !== checksum >> 8) return undefined;
-  const publicKey = bytes.slice(1, 33);
-  return isUsablePoint(publicKey) ? publicKey : undefined;
+  return bytes;
 }
 
-/** Prints a 32-byte public key as a `G…` account. */
-export function encodeStellarAccount(publicKey: Uint8Array): string {
+function encodeStrKey(version: number, content: Uint8Array): string {
   const bytes = new Uint8Array(35);
-  bytes[0] = accountVersion;
-  bytes.set(publicKey, 1);
+  bytes[0] = version;
+  bytes.set(content, 1);
   const checksum = crc16(bytes.subarray(0, 33));
   bytes[33] = checksum & 0xff;
   bytes[34] = checksum >> 8;
@@ -65,6 +97,11 @@ export function encodeStellarAccount(publicKey: Uint8Array): string {
     }
   }
   return text;
+}
+
+function hasChecksum(bytes: Uint8Array): boolean {
+  const checksum = crc16(bytes.subarray(0, 33));
+  return bytes[33] === (checksum & 0xff) && bytes[34] === checksum >> 8;
 }
 
 /** False for small-order points and for y that is not below 2^255 - 19 (RFC 8032 §5.1.3). */

@@ -29,13 +29,34 @@ export type TokenOrder = {
   readonly proofEndsAt: Date;
   readonly now: Date;
   readonly ttlSeconds: number;
+  /** The id of the key that will make the token: a repeated order gets a token of the same key. */
+  readonly keyId: string;
+  /** Everything of the label that was issued before this token is revoked in the same transaction. */
+  readonly isExclusive: boolean;
+  /** For `repeatSeconds` the same key with the same request gets the same answer. Both are SHA-256 in hexadecimal digits. */
+  readonly repeat: { readonly keyHash: string; readonly requestHash: string } | undefined;
 };
 
-/** What became of an order. `too-fast`: the next free issued-at is more than 2 s ahead of now. */
+/** For how long a request with an Idempotency-Key may be repeated. */
+export const repeatSeconds = 60;
+
+/**
+ * What became of an order. `repeated`: the same request came before, and this is the token it bought. `key-reused`: the
+ * Idempotency-Key came with another request. `revoked`: it is a repeat, and what it bought was revoked meanwhile. `too-fast`:
+ * the next free issued-at is more than 2 s ahead of now.
+ */
 export type TokenOutcome =
-  | { readonly outcome: "recorded"; readonly token: TokenRecord }
-  | { readonly outcome: "proof-already-used" }
-  | { readonly outcome: "too-fast" };
+  | { readonly outcome: "recorded" | "repeated"; readonly token: TokenRecord; readonly keyId: string }
+  | { readonly outcome: "proof-already-used" | "key-reused" | "revoked" | "too-fast" };
+
+/** What a wallet's own revocation is asked for with; its proof is spent as an order's is. */
+export type RevocationOrder = Pick<TokenOrder, "label" | "proofKey" | "proofEndsAt" | "now">;
+
+/** What became of it: everything of the label that was issued before `notBefore` (whole seconds) is revoked. */
+export type RevocationOutcome = { readonly outcome: "revoked"; readonly notBefore: Date } | { readonly outcome: "proof-already-used" };
+
+/** A committed change of a label's not-before. `sequence` rises with every change. */
+export type RevocationRecord = { readonly sequence: number; readonly label: Label; readonly notBefore: Date };
 
 /** What is recorded about one credential, all that a login rests on. */
 type CredentialRecords = {
@@ -60,6 +81,10 @@ type TokenLookups = {
 export type TokenReader = TokenLookups & {
   /** The three look-ups of a login in one, because every login waits for it. */
   readCredential(label: Label, kind: CredentialKind, issuedAt: Date): Promise<CredentialRecords>;
+  /** The oldest `limit` revocations after this sequence, in their order. */
+  revocationsAfter(sequence: number, limit: number): Promise<readonly RevocationRecord[]>;
+  /** The sequence of the newest revocation; 0 when there is none. */
+  newestRevocation(): Promise<number>;
 };
 
 /** tokens.db: written by the token service alone. */
@@ -69,6 +94,8 @@ export type TokenStore = TokenLookups & {
    * `recorded`, the token may leave. `issuedAt` = the latest of now, not-before, and one second after the newest.
    */
   orderToken(order: TokenOrder): Promise<TokenOutcome>;
+  /** Spends the proof and raises the label's not-before to the second after now, in one durable transaction (invariant 6). */
+  revoke(order: RevocationOrder): Promise<RevocationOutcome>;
   /** Resolves when the store can be read and written; throws the fault otherwise. */
   check(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -97,6 +124,8 @@ export type SessionRecord = {
 export type SessionReader = {
   /** The session of this generation, living or not: carries the issued-at that a renewal recorded for it. */
   findSession(label: Label, generation: number): Promise<SessionRecord | undefined>;
+  /** The newest issued-at of a session of this kind that the label ever had: whoever presents an older self-signed credential is a leftover. */
+  newestIssuedAt(label: Label, kind: CredentialKind): Promise<Date | undefined>;
   /** The highest generation ever recorded for the label; 0 when none was. */
   highestGeneration(label: Label): Promise<number>;
   /** When the label was last served; undefined when it never was. */

@@ -28,6 +28,17 @@ describe("a ticket", () => {
     expect(mintTicket(alice, ticket, ring, random)).toBe(Buffer.concat([body, mac]).toString("base64url"));
   });
 
+  it.each(["hmac", "jwt", "claim", "stellar-jwt"] as const)("says that its credential was a %s", (kind) => {
+    expect(readTicket(alice, mintTicket(alice, { ...ticket, kind }, ring, random), ring)?.kind).toBe(kind);
+  });
+
+  it.each([0, 5, 255])("of our own key is refused when its kind is %i, which none is", (kind) => {
+    const body = Buffer.from(mintTicket(alice, ticket, ring, random), "base64url").subarray(0, 31);
+    body.writeUInt8(kind, 14);
+    const mac = createHmac("sha256", secret).update(`${alice}\n`).update(body).digest().subarray(0, 16);
+    expect(readTicket(alice, Buffer.concat([body, mac]).toString("base64url"), ring)).toBeUndefined();
+  });
+
   it("says what it was minted with, also when others were minted meanwhile, to its own label alone", () => {
     const text = mintTicket(alice, ticket, ring, random);
     mintTicket(bob, { ...ticket, generation: 5, kind: "hmac" }, ring, new Uint8Array(16));
@@ -45,6 +56,16 @@ describe("a ticket", () => {
     }
     for (const other of ["", text.slice(1), `${text}A`, `${text.slice(0, 62)}=`, `${text.slice(0, 62)}\n`]) {
       expect(readTicket(alice, other, ring)).toBeUndefined();
+    }
+  });
+
+  it("has one length: with more of its own MAC than the format holds it is refused", () => {
+    const text = mintTicket(alice, ticket, ring, random);
+    const body = Buffer.from(text, "base64url").subarray(0, 31);
+    const mac = createHmac("sha256", secret).update(`${alice}\n`).update(body).digest();
+    expect(Buffer.concat([body, mac.subarray(0, 16)]).toString("base64url")).toBe(text);
+    for (const length of [17, 18, 32]) {
+      expect(readTicket(alice, Buffer.concat([body, mac.subarray(0, length)]).toString("base64url"), ring)).toBeUndefined();
     }
   });
 });

@@ -2,21 +2,20 @@
  * Port 7000: TLS for frpc ends here (DESIGN.md §1), and a plain TCP connection goes on to frps on loopback. frps knows the
  * client by the outgoing connection's own address, so that address is written down together with the true source *before*
  * the first byte is passed: by the time the plugin sees a Login, `connectionOf` knows the connection, and gives it a name
- * that is never used again (ports are). Closed without an answer: what does not speak TLS, what speaks HTTP inside it, and
- * what nobody claims.
+ * that is never used again (ports are). Closed without an answer: what its address has too many of, what does not speak TLS,
+ * what speaks HTTP inside it, and what nobody claims.
  */
 import { connect, type Socket } from "node:net";
-import { createServer, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import type { ControlConnection, Label } from "@keyhole/core";
 import { printEndpoint } from "./addresses.ts";
-import { openCertificate } from "./certificate.ts";
+import { type ControlOrigin, keepAliveMs, openControlEntrance } from "./control-entrance.ts";
+import { type ControlLimits, createControlDoorkeeper } from "./control-limits.ts";
 import { joinSockets } from "./join-sockets.ts";
-import { type ListenOn, listen } from "./listen.ts";
+import type { ListenOn } from "./listen.ts";
 import type { Log } from "./log.ts";
 
-const handshakeMs = 5000;
 const connectMs = 3000;
-const keepAliveMs = 30_000;
 /** frpc logs in as soon as it is connected; who has no session by then only keeps a connection of ours and of frps. */
 const defaultClaimTimeoutMs = 15_000;
 
@@ -29,13 +28,16 @@ export type ControlListener = {
   claimedBy(holder: string): string | undefined;
   connectionOf(clientAddress: string): ControlConnection | undefined;
   connections(): number;
+  /** What the limits of an address turned away. */
+  refusals(): { readonly connections: number; readonly logins: number };
   bytes(): { readonly in: number; readonly out: number };
   /** Stops accepting; what is connected stays. */
   close(): void;
   [Symbol.dispose](): void;
 };
 
-type Pair = ControlConnection & {
+type Pair = ControlOrigin & {
+  readonly id: string;
   readonly clientAddress: string;
   readonly client: TLSSocket;
   readonly frps: Socket;
@@ -50,6 +52,7 @@ export async function startControlListener(options: {
   readonly certFile: string;
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
+  readonly limits: ControlLimits;
   readonly claimTimeoutMs?: number;
   /** The last connection that was claimed for a label has ended, whoever ended it. */
   readonly onLost: (label: Label) => void;
@@ -57,6 +60,7 @@ export async function startControlListener(options: {
   readonly log: Log;
 }): Promise<ControlListener> {
   const { log } = options;
+  const doorkeeper = createControlDoorkeeper(options.limits, options);
   /** Open pairs by the name that is never given twice, and by the address under which frps knows them while they are open. */
   const pairs = new Map<string, Pair>();
   const byAddress = new Map<string, Pair>();
@@ -64,7 +68,6 @@ export async function startControlListener(options: {
   const byHolder = new Map<string, Pair[]>();
   const run = options.now().getTime().toString(36);
   let count = 0;
-  const sockets = new Set<Socket>();
   const bytes = { in: 0, out: 0 };
 
   /** Claimed pairs of each label. Tells how many are left of the label that the pair had. */
@@ -111,11 +114,11 @@ export async function startControlListener(options: {
     setLabel(pair, undefined);
     awaitClaim(pair);
   };
-  const open = (source: string, client: TLSSocket, frps: Socket): Pair => {
+  const open = (client: TLSSocket, frps: Socket, origin: ControlOrigin): Pair => {
     count += 1;
     const pair: Pair = {
       id: `${run}-${count}`,
-      source,
+      ...origin,
       clientAddress: printEndpoint(frps.localAddress, frps.localPort),
       client,
       frps,
@@ -129,36 +132,8 @@ export async function startControlListener(options: {
     return pair;
   };
 
-  const certificate = await openCertificate({
-    certFile: options.certFile,
-    keyFile: options.keyFile,
-    onChange: (pair) => server.setSecureContext({ ...pair, minVersion: "TLSv1.2" }),
-    now: options.now,
-    log,
-  });
-  const server = createServer({
-    ...certificate.current(),
-    minVersion: "TLSv1.2",
-    handshakeTimeout: handshakeMs,
-    allowHalfOpen: true,
-    noDelay: true,
-    keepAlive: true,
-    keepAliveInitialDelay: keepAliveMs,
-  });
-  // Plain TCP, a wrong protocol, or five seconds of silence: closed, no answer.
-  server.on("tlsClientError", (_error, socket) => socket.destroy());
-  server.on("connection", (socket: Socket) => {
-    sockets.add(socket);
-    socket.on("close", () => sockets.delete(socket));
-  });
-  server.on("secureConnection", (client) => {
-    // Only an address that is known can be told to anybody; the peer may be gone already.
-    const source = client.remoteAddress === undefined ? undefined : printEndpoint(client.remoteAddress, client.remotePort);
-    client.on("error", () => {});
-    if (source === undefined) {
-      client.destroy();
-      return;
-    }
+  const accept = (client: TLSSocket, origin: ControlOrigin): void => {
+    const { source } = origin;
     const frps = connect({
       host: options.frps.host,
       port: options.frps.port,
@@ -176,7 +151,7 @@ export async function startControlListener(options: {
         frps.destroy();
         return;
       }
-      const opened = open(source, client, frps);
+      const opened = open(client, frps, origin);
       pair = opened;
       joinSockets(client, frps, {
         fromOne: (count) => {
@@ -199,18 +174,19 @@ export async function startControlListener(options: {
     client.on("close", () => {
       if (pair === undefined) frps.destroy();
     });
-  });
+  };
 
-  let port: number;
-  try {
-    ({ port } = await listen(server, options.listen, "control"));
-  } catch (error) {
-    certificate[Symbol.dispose]();
-    throw error;
-  }
-  server.on("error", (error) => log.error({ reason: error.message }, "the control listener reported an error"));
+  const entrance = await openControlEntrance({
+    listen: options.listen,
+    certFile: options.certFile,
+    keyFile: options.keyFile,
+    doorkeeper,
+    onClient: accept,
+    now: options.now,
+    log,
+  });
   return {
-    port,
+    port: entrance.port,
     cut(connectionId) {
       const pair = pairs.get(connectionId);
       if (pair === undefined) return false;
@@ -237,18 +213,19 @@ export async function startControlListener(options: {
     claimedBy: (holder) => byHolder.get(holder)?.at(-1)?.id,
     connectionOf(clientAddress) {
       const pair = byAddress.get(clientAddress);
-      return pair === undefined ? undefined : { id: pair.id, source: pair.source };
+      if (pair === undefined) return undefined;
+      const retryAfterSeconds = doorkeeper.countLogin(pair.address);
+      return { id: pair.id, source: pair.source, ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }) };
     },
     connections: () => pairs.size,
+    refusals: () => doorkeeper.refusals(),
     bytes: () => ({ ...bytes }),
     close() {
-      server.close();
+      entrance.close();
     },
     [Symbol.dispose]() {
-      certificate[Symbol.dispose]();
-      server.close();
       for (const pair of [...pairs.values()]) end(pair);
-      for (const socket of sockets) socket.destroy();
+      entrance[Symbol.dispose]();
     },
   };
 }

@@ -2,6 +2,7 @@
  * The front door: the Node edge that runs (`startNodeEdge`), and the door through which the plugin changes a running edge
  * (`createDoor`). HAProxy's half and the wss bridge will stand beside them.
  */
+export type { ControlLimits } from "./control-limits.ts";
 export { createDoor } from "./door.ts";
 export type { EdgeRuntime } from "./edge-runtime.ts";
 export type { OutcomeClass } from "./edge-stats.ts";

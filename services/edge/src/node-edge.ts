@@ -3,6 +3,7 @@
  * its start, so that it answers honestly with nothing else of ours alive; after that the door changes it in memory.
  */
 import type { Label } from "@keyhole/core";
+import type { ControlLimits } from "./control-limits.ts";
 import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
@@ -13,6 +14,7 @@ import type { ListenOn } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { readMapFiles } from "./map-files.ts";
 import { createUpstream } from "./upstream.ts";
+import { createVisitorAddress } from "./visitor-address.ts";
 import { startVisitorsListener } from "./visitors-listener.ts";
 
 /** Held requests: overall, for one label, and of one visitor's address. */
@@ -26,6 +28,7 @@ const serviceTimeoutMs = 15_000;
 /** frps answers 504 at `appTimeoutSeconds` itself; ours is the answer when even that does not come. */
 const beyondAppTimeoutMs = 5000;
 const defaultStopGraceMs = 5000;
+const defaultPatience = { idleMs: 60_000, bodyStallMs: 60_000 } as const;
 
 /** Where the Node edge listens, whom it serves, and what it needs of the world. */
 export type NodeEdgeOptions = {
@@ -42,13 +45,20 @@ export type NodeEdgeOptions = {
   readonly visitors: ListenOn & { readonly certFile?: string; readonly keyFile?: string };
   readonly control: ListenOn & { readonly certFile: string; readonly keyFile: string };
   readonly frps: { readonly host: string; readonly bindPort: number; readonly vhostPort: number };
-  readonly tokenService: { readonly host: string; readonly port: number };
+  /** `edgePassword` proves to the token service that it is us who ask, and so that `X-Forwarded-For` is true. */
+  readonly tokenService: { readonly host: string; readonly port: number; readonly edgePassword: string };
+  /** Networks (CIDR) of our own proxies before the visitors' port: what they say about whom they ask for is believed. */
+  readonly trustedProxies: readonly string[];
+  /** What one address may have of the control port. */
+  readonly limits: ControlLimits;
   /** A control connection that nobody claims is ended after this. Default: 15,000. */
   readonly claimTimeoutMs?: number;
   /** How long `stop` waits for requests, streams and WebSockets under way. Idle visitors have half a second. Default: 5,000. */
   readonly stopGraceMs?: number;
   /** How long after the start a label's client may take to come back; visitors are held meanwhile. Default: 3,000. 0: not at all. */
   readonly returnMs?: number;
+  /** How long a visitor's connection without a request is kept, and one whose body does not come. Default: 60,000 each. */
+  readonly patience?: { readonly idleMs: number; readonly bodyStallMs: number };
   readonly now: () => Date;
   readonly newRequestId: () => string;
   readonly log: Log;
@@ -65,6 +75,10 @@ export type EdgeStats = {
   readonly bytesOutTotal: number;
   readonly controlBytesInTotal: number;
   readonly controlBytesOutTotal: number;
+  /** Control connections that were closed before TLS, because their address had too many or connected too often. */
+  readonly refusedConnectionsTotal: number;
+  /** Logins that were to be refused because their address logged in too often. */
+  readonly limitedLoginsTotal: number;
 };
 
 /** A running edge. */
@@ -83,22 +97,27 @@ export type NodeEdge = {
 export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge> {
   const { log, now } = options;
   const counters = createEdgeCounters();
+  const visitorAddress = createVisitorAddress(options.trustedProxies);
   const states = createLabelStates(await readMapFiles(options.mapsDir, log), { at: now(), forMs: options.returnMs ?? returnMs });
   const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
   const serviceRoom = createHoldRoom(serviceHoldLimits);
   const headersTimeoutMs = options.appTimeoutSeconds * 1000 + beyondAppTimeoutMs;
+  const { idleMs, bodyStallMs } = options.patience ?? defaultPatience;
   const frps = createUpstream({
     host: options.frps.host,
     port: options.frps.vhostPort,
     marker: options.marker.toLowerCase(),
     headersTimeoutMs,
+    bodyStallMs,
     counters,
   });
   const service = createUpstream({
-    ...options.tokenService,
+    host: options.tokenService.host,
+    port: options.tokenService.port,
     marker: undefined,
     headersTimeoutMs: serviceTimeoutMs,
+    bodyStallMs,
     maxConnections: serviceConnections,
     counters,
   });
@@ -118,6 +137,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     frps,
     service,
     serviceRoom,
+    edgePassword: options.tokenService.edgePassword,
+    visitorAddress,
+    idleMs,
     counters,
     now,
     newRequestId: options.newRequestId,
@@ -128,6 +150,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     certFile: options.control.certFile,
     keyFile: options.control.keyFile,
     frps: { host: options.frps.host, port: options.frps.bindPort },
+    limits: options.limits,
     ...(options.claimTimeoutMs === undefined ? {} : { claimTimeoutMs: options.claimTimeoutMs }),
     // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
     onLost(label) {
@@ -214,6 +237,8 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
       bytesOutTotal: counters.bytesOutTotal,
       controlBytesInTotal: control.bytes().in,
       controlBytesOutTotal: control.bytes().out,
+      refusedConnectionsTotal: control.refusals().connections,
+      limitedLoginsTotal: control.refusals().logins,
     }),
     stop,
     [Symbol.asyncDispose]: stop,

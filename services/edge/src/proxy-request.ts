@@ -60,8 +60,11 @@ class Attempt implements Dispatcher.DispatchHandler {
       };
     }
     this.body = exchange.hasBody
-      ? new RequestBody(exchange, (bytes) => {
-          upstream.counters.bytesInTotal += bytes;
+      ? new RequestBody(exchange, {
+          stallMs: upstream.bodyStallMs,
+          count: (bytes) => {
+            upstream.counters.bytesInTotal += bytes;
+          },
         })
       : null;
     exchange.whenGone = () => this.#abandon();

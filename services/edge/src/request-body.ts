@@ -6,20 +6,20 @@
 import { Readable } from "node:stream";
 import type { Exchange } from "./exchange.ts";
 
-/** A visitor that sends nothing for so long, while we wait for its body, is gone in all but name. */
-const stallMs = 60_000;
-
 export class RequestBody extends Readable {
   hasStalled = false;
   readonly #exchange: Exchange;
   readonly #count: (bytes: number) => void;
+  readonly #stallMs: number;
   #isAttached = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(exchange: Exchange, count: (bytes: number) => void) {
+  /** A visitor that sends nothing for `stallMs`, while we wait for its body, is gone in all but name. */
+  constructor(exchange: Exchange, options: { readonly stallMs: number; readonly count: (bytes: number) => void }) {
     super({ highWaterMark: 64 * 1024 });
     this.#exchange = exchange;
-    this.#count = count;
+    this.#count = options.count;
+    this.#stallMs = options.stallMs;
     // undici listens only while it uses the body; an end before or after that must not end the process.
     this.on("error", () => {});
   }
@@ -42,7 +42,7 @@ export class RequestBody extends Readable {
         return;
       }
     }
-    if (this.#timer === undefined) this.#timer = setTimeout(this.#onStall, stallMs).unref();
+    if (this.#timer === undefined) this.#timer = setTimeout(this.#onStall, this.#stallMs).unref();
     else this.#timer.refresh();
     req.resume();
   }

@@ -35,7 +35,7 @@ export function readRequestForm(line: RequestLine, names: { readonly domain: str
   if (!url.startsWith("/") || url.includes("#")) return refused("REQUEST_MALFORMED");
   if (codings.length > 1 || lengths.length > 1 || (codings.length === 1 && lengths.length === 1)) return refused("REQUEST_MALFORMED");
   if (codings[0] !== undefined && (codings[0] !== "chunked" || line.httpVersionMinor === 0)) return refused("REQUEST_MALFORMED");
-  if (hosts.length !== 1) return refused("HOST_MALFORMED");
+  if (hosts.length !== 1) return refused("HOST_INVALID");
 
   const named = parseHost(hosts[0], names);
   const host = (hosts[0] ?? "").toLowerCase().replace(/:[0-9]{1,5}$/, "");
@@ -45,9 +45,9 @@ export function readRequestForm(line: RequestLine, names: { readonly domain: str
     case "service":
       return { kind: "service", host, hasBody };
     case "foreign":
-      return refused("FOREIGN_HOST");
+      return refused("HOST_NOT_SERVED");
     case "malformed":
-      return refused("HOST_MALFORMED");
+      return refused("HOST_INVALID");
     // The control host has nothing for visitors: `/~!frp` on it belongs to the wss bridge, which this door does not have yet.
     default:
       return refused("UNKNOWN_HOST");

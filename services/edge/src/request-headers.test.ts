@@ -26,6 +26,9 @@ describe("renderRequestHeaders", () => {
     "X-Request-Id",
     "X-Keyhole-Secret",
     "x_keyhole_secret",
+    "X-Keyhole-Edge",
+    "X-KEYHOLE_EDGE",
+    "x_keyhole-edge",
     "X-Mark",
     "x_mark",
     "Connection",
@@ -60,6 +63,12 @@ describe("renderRequestHeaders", () => {
   it("a WebSocket handshake has exactly our two words for it", () => {
     const headers = renderRequestHeaders(["Connection", "keep-alive, Upgrade", "Upgrade", "WebSocket"], { ...marks, isWebSocket: true });
     expect([valuesOf(headers, "connection"), valuesOf(headers, "upgrade")]).toEqual([["Upgrade"], ["websocket"]]);
+  });
+
+  it("the edge's password is there once when it is due, whatever was sent, and never otherwise", () => {
+    const sent = ["x-keyhole-edge", "guess", "X-Keyhole-Edge", "guess", "x_keyhole_edge", "guess"];
+    expect(valuesOf(renderRequestHeaders(sent, { ...marks, edgePassword: "password" }), "x-keyhole-edge")).toEqual(["password"]);
+    expect(renderRequestHeaders(sent, marks).filter((part) => /keyhole|guess/i.test(part))).toEqual([]);
   });
 
   it("other headers keep case, order and repetition", () => {

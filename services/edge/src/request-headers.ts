@@ -30,6 +30,8 @@ export type RequestMarks = {
   /** The response marker's name: a visitor must not even send it. */
   readonly marker: string;
   readonly isWebSocket: boolean;
+  /** For the token service alone: proves that the edge asks. */
+  readonly edgePassword?: string;
 };
 
 /** Renders a flat list (`name, value, name, value, …`), as undici and node:http take it. */
@@ -51,6 +53,7 @@ export function renderRequestHeaders(rawHeaders: readonly string[], marks: Reque
   if (!hasAcceptEncoding) headers.push("Accept-Encoding", "identity");
   headers.push("X-Forwarded-For", marks.source, "X-Forwarded-Proto", marks.scheme, "X-Forwarded-Host", marks.host);
   headers.push("X-Real-IP", marks.source, "X-Request-Id", marks.requestId);
+  if (marks.edgePassword !== undefined) headers.push("X-Keyhole-Edge", marks.edgePassword);
   if (marks.isWebSocket) headers.push("Connection", "Upgrade", "Upgrade", "websocket");
   return headers;
 }

@@ -28,6 +28,8 @@ export type Upstream = {
   /** Lower case; undefined where every answer is genuine (the token service). */
   readonly marker: string | undefined;
   readonly headersTimeoutMs: number;
+  /** A visitor that sends nothing of its body for so long has stalled. */
+  readonly bodyStallMs: number;
   readonly counters: EdgeCounters;
 };
 
@@ -42,6 +44,7 @@ export function createUpstream(options: {
   readonly port: number;
   readonly marker: string | undefined;
   readonly headersTimeoutMs: number;
+  readonly bodyStallMs: number;
   /** Unbounded when absent: a WebSocket's neighbour, an event stream, holds its connection for hours. */
   readonly maxConnections?: number;
   readonly counters: EdgeCounters;

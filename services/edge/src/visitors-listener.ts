@@ -8,7 +8,6 @@ import { createServer as createSecureServer, type Server as SecureServer } from 
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { RefusalCode } from "@keyhole/core";
-import { plainAddress } from "./addresses.ts";
 import { sendAnswer, writeRawAnswer } from "./answers.ts";
 import { openCertificate } from "./certificate.ts";
 import { drainVisitors } from "./drain-visitors.ts";
@@ -28,6 +27,7 @@ import { serveTunnel } from "./serve-tunnel.ts";
 import { createTurns } from "./turns.ts";
 import { proxyUpgrade, type VisitorSide } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
+import type { DeriveVisitorAddress } from "./visitor-address.ts";
 
 export type VisitorsListener = {
   readonly host: string;
@@ -49,6 +49,10 @@ export type VisitorsDeps = {
   readonly frps: Upstream;
   readonly service: Upstream;
   readonly serviceRoom: HoldRoom;
+  readonly edgePassword: string;
+  readonly visitorAddress: DeriveVisitorAddress;
+  /** How long a connection without a request is kept. */
+  readonly idleMs: number;
   readonly counters: EdgeCounters;
   readonly now: () => Date;
   readonly newRequestId: () => string;
@@ -62,7 +66,6 @@ const serverOptions: ServerOptions = {
   maxHeaderSize: 16 * 1024,
   headersTimeout: 10_000,
   requestTimeout: 0,
-  keepAliveTimeout: 60_000,
   connectionsCheckingInterval: 2000,
   keepAlive: true,
   keepAliveInitialDelay: 60_000,
@@ -86,7 +89,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     }
   };
   const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
-    const source = plainAddress(req.socket.remoteAddress);
+    const source = deps.visitorAddress(req.socket.remoteAddress, req.rawHeaders);
     if (isDraining) res.shouldKeepAlive = false;
     return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
   };
@@ -102,6 +105,8 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     if (exchange.isGone) return;
     if (form.kind === "refused") {
       counters.requestsTotal[classOf(form.code)] += 1;
+      // Who says one thing in two ways may mean another: what comes behind it on this connection is read by nobody.
+      if (form.code === "REQUEST_MALFORMED" || form.code === "HOST_INVALID") exchange.res.shouldKeepAlive = false;
       sendAnswer(exchange, form.code);
       return;
     }
@@ -113,6 +118,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
       requestId: exchange.requestId,
       marker: deps.frps.marker ?? "",
       isWebSocket,
+      ...(form.kind === "service" ? { edgePassword: deps.edgePassword } : {}),
     });
     const served =
       form.kind === "service"
@@ -148,9 +154,10 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
         });
   const server: Server | SecureServer =
     certificate === undefined
-      ? createServer(serverOptions)
+      ? createServer({ ...serverOptions, keepAliveTimeout: deps.idleMs })
       : createSecureServer({
           ...serverOptions,
+          keepAliveTimeout: deps.idleMs,
           ...certificate.current(),
           minVersion: "TLSv1.2",
           ALPNProtocols: ["http/1.1"],

@@ -29,9 +29,11 @@ const labelsPerTurn = 50;
 export function createAdoption(deps: {
   readonly registry: SessionRegistry;
   readonly authority: Pick<SessionAuthority, "adopt">;
+  /** Takes the label from the edge, which has served it until now. */
+  readonly leave: (label: Label) => Promise<unknown>;
   readonly kick: (runId: string, why: string) => void;
 }): Adoption {
-  const { registry, authority, kick } = deps;
+  const { registry, authority, leave, kick } = deps;
   let isDone = false;
   const viewed = Promise.withResolvers<void>();
   /** Who is still to be adopted. */
@@ -69,6 +71,8 @@ export function createAdoption(deps: {
       const adopted = await authority.adopt({ label, ticket, proxyNames });
       if (!adopted.granted) kick(ticket, adopted.refusal.code);
     }
+    // What was revoked, or has ended, while nobody could act.
+    if (registry.living(label).length === 0) await leave(label);
     // Only now: who failed for a store that cannot be read is asked again.
     waiting.delete(label);
   }

@@ -1,30 +1,154 @@
 /**
- * Finds the one credential of a Login, in the one place where it may be (DESIGN.md §5), and checks who made it. Whether
- * it is still good is `decideAdmission`'s to say.
+ * Finds the one credential of a Login, in the one place where its kind may be (DESIGN.md §5), and judges its form. Who made
+ * it `check` finds out, which for most kinds is dear; whether it is still good is `decideAdmission`'s to say.
  */
-import { type CredentialKind, grant, type Label, type ReadKeyRing, readTunnelToken, refuse, type Verdict } from "@keyhole/core";
+import {
+  type CredentialKind,
+  grant,
+  type Label,
+  parseStellarJwt,
+  parseVanaClaim,
+  type ReadKeyRing,
+  type ReadVerifyKeys,
+  type Refusal,
+  readTunnelJwt,
+  readTunnelToken,
+  refuse,
+  tunnelJwtType,
+  type VanaClaim,
+  type Verdict,
+} from "@keyhole/core";
 import { deriveLoginKey, type LoginContent } from "@keyhole/frp";
 
-/** A credential whose maker is known: whose it is, of what kind, and when it was issued. */
-export type Credential = { readonly label: Label; readonly kind: CredentialKind; readonly issuedAt: Date };
+/** A credential whose maker is known: whose it is, of what kind, when it was issued, and until when it is good where it says so. */
+export type Credential = {
+  readonly label: Label;
+  readonly kind: CredentialKind;
+  readonly issuedAt: Date;
+  readonly endsAt?: Date;
+  /** What a registry may have to confirm. */
+  readonly claim?: VanaClaim;
+};
 
-/** Where a credential can come in a Login, besides frp's own key. */
-const places = ["token", "auth_claim", "jwt"] as const;
+/** A credential of a good form in the right place. */
+export type Presented = { readonly kind: CredentialKind; check(): Verdict<Credential> };
+
+/** What credentials are read with. */
+export type CredentialSettings = {
+  readonly tokenKeys: ReadKeyRing;
+  readonly verifyKeys: ReadVerifyKeys;
+  /** Labels live directly below it: a tunnel JWT names it. */
+  readonly domain: string;
+  /** The account that a Stellar JWT must be made for; undefined while it is not known yet. */
+  readonly stellarAddress: () => string | undefined;
+  /** What a Vana claim must be made for. */
+  readonly audience: string;
+  readonly now: () => Date;
+};
+
+type Place = "token" | "claim" | "jwt" | "login-key";
+type Sort = "hmac" | "tunnel-jwt" | "stellar-jwt" | "claim" | undefined;
+
+/** What may lie where; what has the form of none of the sorts is judged as what belongs there. */
+const sortsOfPlace: Readonly<Record<Place, readonly Sort[]>> = {
+  token: ["hmac", "tunnel-jwt", undefined],
+  claim: ["claim", undefined],
+  jwt: ["stellar-jwt", undefined],
+  "login-key": ["tunnel-jwt", undefined],
+};
 
 /**
  * Reads the credential of a Login. Refuses with `CREDENTIAL_IN_AUTH_TOKEN` (frps's own key is not the one of an empty
- * token: with it frpc would print "login success" for ever), `CREDENTIAL_MISSING`, `CREDENTIAL_TWICE`, `TOKEN_MALFORMED`,
- * `TOKEN_INVALID` or `USER_MISMATCH`. The cheap checks come first. Never throws.
+ * token: with it frpc would print "login success" for ever), `CREDENTIAL_MISSING`, `CREDENTIAL_TWICE`,
+ * `CREDENTIAL_MISPLACED`, `STARTING_UP`, or as the reader of its kind does. Never throws.
  */
-export function readCredential(login: LoginContent, tokenKeys: ReadKeyRing): Verdict<Credential> {
-  if (login.privilegeKey !== deriveLoginKey("", login.timestamp)) return refuse("CREDENTIAL_IN_AUTH_TOKEN");
-  const present = places.filter((place) => (login.metas[place] ?? "") !== "");
-  if (present.length > 1) return refuse("CREDENTIAL_TWICE");
-  const text = login.metas["token"] ?? "";
-  if (text === "") return refuse("CREDENTIAL_MISSING");
-  const token = readTunnelToken(text, tokenKeys());
-  if (!token.granted) return token;
-  const { label, issuedAt } = token.value;
-  if (login.user !== "" && login.user.toLowerCase() !== label) return refuse("USER_MISMATCH");
-  return grant({ label, kind: "hmac", issuedAt });
+export function readCredential(login: LoginContent, settings: CredentialSettings): Verdict<Presented> {
+  const { metas, privilegeKey } = login;
+  const isPlainKey = privilegeKey === deriveLoginKey("", login.timestamp);
+  if (!isPlainKey && /^[0-9a-f]{32}$/i.test(privilegeKey)) return refuse("CREDENTIAL_IN_AUTH_TOKEN");
+  if (privilegeKey === "") return refuse("LOGIN_MALFORMED", { field: "privilege_key" });
+  const { token = "", jwt = "" } = metas;
+  const isClaimed = isSet(metas, "auth_claim") || isSet(metas, "auth_sig");
+  if (Number(token !== "") + Number(jwt !== "") + Number(isClaimed) + Number(!isPlainKey) > 1) return refuse("CREDENTIAL_TWICE");
+  if (token !== "") return readIn("token", token, login, settings);
+  if (jwt !== "") return readIn("jwt", jwt, login, settings);
+  if (!isPlainKey) return readIn("login-key", privilegeKey, login, settings);
+  // Who sends what belongs to a claim, and no claim, is told so.
+  if (isClaimed || claimMetas.some((name) => isSet(metas, name))) return readIn("claim", metas["auth_claim"] ?? "", login, settings);
+  return refuse("CREDENTIAL_MISSING");
 }
+
+const claimMetas = ["wallet", "owner", "run_id"] as const;
+const isSet = (metas: Readonly<Record<string, string>>, name: string): boolean => (metas[name] ?? "") !== "";
+
+function readIn(place: Place, text: string, login: LoginContent, settings: CredentialSettings): Verdict<Presented> {
+  const sort = sortOf(text);
+  if (!sortsOfPlace[place].includes(sort)) return refuse("CREDENTIAL_MISPLACED");
+  if (place === "claim") return readClaim(login.metas, settings);
+  if (place === "jwt") return readStellarJwt(text, settings);
+  return grant(sort === "tunnel-jwt" ? presentJwt(text, settings) : presentToken(text, settings));
+}
+
+/** What a text looks like, whatever is wrong with it otherwise. Nothing is believed for it. */
+function sortOf(text: string): Sort {
+  if (text.startsWith("frp_")) return "hmac";
+  const parts = text.split(".", 4);
+  // What begins an object: `{"`.
+  if (parts.length === 1) return /^eyJ[\w-]+$/.test(text) ? "claim" : undefined;
+  if (parts.length !== 3) return undefined;
+  const [header = "", payload = ""] = parts;
+  if (readMember(header, "typ") === tunnelJwtType) return "tunnel-jwt";
+  return readMember(payload, "iss") === "hvym_tunnler" ? "stellar-jwt" : undefined;
+}
+
+function readMember(part: string, name: string): unknown {
+  try {
+    // Of a text or a number every member is undefined.
+    const value = JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as Readonly<Record<string, unknown>> | null;
+    return value?.[name];
+  } catch {
+    return undefined;
+  }
+}
+
+const presentToken = (text: string, { tokenKeys }: CredentialSettings): Presented => ({
+  kind: "hmac",
+  check: () => map(readTunnelToken(text, tokenKeys()), ({ label, issuedAt }) => ({ label, kind: "hmac", issuedAt })),
+});
+
+const presentJwt = (text: string, { verifyKeys, domain }: CredentialSettings): Presented => ({
+  kind: "jwt",
+  check: () => map(readTunnelJwt(text, verifyKeys(), domain), (token) => ({ ...token, kind: "jwt" })),
+});
+
+function readClaim(metas: LoginContent["metas"], { audience, now }: CredentialSettings): Verdict<Presented> {
+  return map(parseVanaClaim(metas, { audience, now: now() }), ({ check }) => ({
+    kind: "claim",
+    check: () => map(check(), (claim) => ({ label: claim.label, kind: "claim", issuedAt: claim.issuedAt, endsAt: claim.endsAt, claim })),
+  }));
+}
+
+function readStellarJwt(text: string, { stellarAddress, now }: CredentialSettings): Verdict<Presented> {
+  const audience = stellarAddress();
+  if (audience === undefined) return refuse("STARTING_UP");
+  return map(parseStellarJwt(text, { audience, now: now() }), ({ check }) => ({
+    kind: "stellar-jwt",
+    check: () => map(check(), ({ label, issuedAt, endsAt }) => ({ label, kind: "stellar-jwt", issuedAt, endsAt })),
+  }));
+}
+
+function map<From, To>(verdict: Verdict<From>, use: (value: From) => To): Verdict<To> {
+  return verdict.granted ? grant(use(verdict.value)) : verdict;
+}
+
+/** Refusals of `check` that a signature was looked at for: the others cost nothing. */
+const signatureCodes: ReadonlySet<Refusal["code"]> = new Set([
+  "TOKEN_SIGNATURE",
+  "SIGNATURE_INVALID",
+  "SIGNATURE_NON_CANONICAL",
+  "SIGNATURE_LENGTH",
+  "SIGNER_MISMATCH",
+]);
+
+/** True when somebody presented what its holder did not sign. */
+export const isFailedProof = ({ code }: Refusal): boolean => signatureCodes.has(code);

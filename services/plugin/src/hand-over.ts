@@ -47,7 +47,7 @@ export function createHandOver(deps: {
   /** After the hold: a label that was to be handed over, and that nobody has taken up, is offline. */
   function settle(label: Label): void {
     if (registry.living(label).some((session) => session.connectedAt !== undefined)) open.delete(label);
-    if (open.delete(label)) records.leave(label, "offline");
+    if (open.delete(label)) void records.leave(label, "offline");
   }
 
   return {

@@ -6,10 +6,11 @@
 import { timingSafeEqual } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import { describeProblem, describeReason, Fault, type RefusalCode, refusals } from "@keyhole/core";
+import { describeProblem, Fault, type RefusalCode, refusals, refuse } from "@keyhole/core";
 import { type HookAnswer, type HookRequest, hookPath, parseHookRequest, renderHookAnswer } from "@keyhole/frp";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import type { Log } from "./log.ts";
+import type { RefusalAnswers } from "./refusal-answers.ts";
 
 /** What the listener needs. */
 export type HookServerDeps = {
@@ -19,6 +20,7 @@ export type HookServerDeps = {
   readonly user: string;
   readonly password: string;
   readonly log: Log;
+  readonly refusals: RefusalAnswers;
   readonly count: (op: string, result: string) => void;
 };
 
@@ -31,7 +33,7 @@ const bodyTimeoutMs = 5000;
 /** With the clock's tenth it is 935 ms at most. */
 const answerTimeoutMs = 850;
 
-type BodyFailure = "BODY_TOO_LARGE" | "BODY_TIMEOUT" | "BODY_NOT_JSON";
+type BodyFailure = "BODY_TOO_LARGE" | "BODY_TIMEOUT" | "BODY_INVALID_JSON";
 
 /** Makes the request listener, without a port. */
 function createHookListener(deps: HookServerDeps): (request: IncomingMessage, response: ServerResponse) => void {
@@ -52,6 +54,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     headers: Record<string, string> = {},
   ): void {
     deps.count("none", code);
+    deps.refusals.count(code);
     const { status } = refusals[code];
     const isBodyLeft = !request.complete;
     response.writeHead(status, {
@@ -96,15 +99,17 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     try {
       body = JSON.parse(text);
     } catch {
-      return void reject(request, response, "BODY_NOT_JSON", requestId);
+      return void reject(request, response, "BODY_INVALID_JSON", requestId);
     }
     const parsed = parseHookRequest(op, body);
+    if (parsed.kind === "op-mismatch") return void reject(request, response, "OP_MISMATCH", requestId);
     if (parsed.kind === "not-frps") return void reject(request, response, "OP_UNEXPECTED", requestId);
     if (parsed.kind === "malformed") {
       deps.count(parsed.op, "malformed");
       deps.log.info({ event: "hook.malformed", op: parsed.op, field: parsed.field, requestId }, "a hook call has a field of a wrong form");
+      if (parsed.op === "CloseProxy") return void reply(response, { kind: "keep" });
       const code = parsed.op === "Login" ? "LOGIN_MALFORMED" : "PROXY_MALFORMED";
-      return void reply(response, parsed.op === "CloseProxy" ? { kind: "keep" } : { kind: "refuse", reason: describeReason(code) });
+      return void reply(response, deps.refusals.answer(refuse(code, { field: parsed.field }).refusal));
     }
     decide(parsed.request, response, requestId);
   }
@@ -127,7 +132,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
         "a hook call could not be decided, so it is refused",
       );
       deps.refuseUnexpected(request);
-      settle({ kind: "refuse", reason: describeReason(code) });
+      settle(deps.refusals.answer(refuse(code).refusal));
     });
     const finish = answerDeadline.start(() => fail(new Error("the hook's own deadline passed")));
     deps.answer(request, requestId).then(settle).catch(fail);
@@ -144,7 +149,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
       } catch (cause) {
         deps.log.error({ event: "hook.fault", cause: String(cause) }, "a hook call failed");
         if (response.headersSent) response.destroy();
-        else reply(response, { kind: "refuse", reason: describeReason("INTERNAL_ERROR") });
+        else reply(response, deps.refusals.answer(refuse("INTERNAL_ERROR").refusal));
       }
     };
   }
@@ -213,6 +218,6 @@ function readBody(request: IncomingMessage, deadline: Deadline, done: (failure: 
   const stop = deadline.start(() => finish("BODY_TIMEOUT"));
   request.on("data", take);
   request.once("end", () => finish(undefined));
-  request.once("error", () => finish("BODY_NOT_JSON"));
-  request.once("aborted", () => finish("BODY_NOT_JSON"));
+  request.once("error", () => finish("BODY_INVALID_JSON"));
+  request.once("aborted", () => finish("BODY_INVALID_JSON"));
 }

@@ -2,22 +2,29 @@
  * The plugin, composed: the hook's listener, the session authority and its upkeep. What it needs of the world comes in;
  * what the others may ask of it goes out.
  */
-import type { Door, ReadKeyRing, ReadTunnelStatus, SessionStore, TokenReader } from "@keyhole/core";
+import type { Door, ReadKeyRing, ReadTunnelStatus, ReadVerifyKeys, RefusalCode, SessionStore, TokenReader } from "@keyhole/core";
 import type { HookRequest } from "@keyhole/frp";
 import { createAdoption } from "./adoption.ts";
+import type { BreakerState } from "./circuit-breaker.ts";
 import type { ReadFrps } from "./frps-view.ts";
+import { createGateway } from "./gateway.ts";
 import { createHandOver } from "./hand-over.ts";
 import { startHookServer } from "./hook-server.ts";
 import { createMaskCounter } from "./host-mask.ts";
 import { createKicks, type SendKick } from "./kicks.ts";
 import { createKnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
+import { createLoginLimits, type LimitSettings } from "./login-limits.ts";
+import { createNotBefores } from "./not-befores.ts";
 import { answerCloseProxy } from "./operations/close-proxy.ts";
-import { answerLogin } from "./operations/login.ts";
+import { createLogin } from "./operations/login.ts";
 import { answerNewProxy, kickAfterAnswer } from "./operations/new-proxy.ts";
 import { createRandomPool } from "./random-pool.ts";
+import { createRefusalAnswers } from "./refusal-answers.ts";
+import { createRevocations } from "./revocations.ts";
 import { createSessionAuthority } from "./session-authority.ts";
 import { createSessionConnections } from "./session-connections.ts";
+import { createSessionEndings } from "./session-endings.ts";
 import { createSessionRecords } from "./session-records.ts";
 import { createSessionRegistry } from "./session-registry.ts";
 import { createTunnelStatus } from "./tunnel-status.ts";
@@ -39,6 +46,13 @@ export type PluginDeps = {
   readonly door: Door;
   readonly tokenKeys: ReadKeyRing;
   readonly ticketKeys: ReadKeyRing;
+  /** Public keys of tunnel tokens in their JWT form. */
+  readonly verifyKeys: ReadVerifyKeys;
+  /** The account that Stellar JWTs are made for; undefined while the token service has not said it yet. */
+  readonly stellarAddress: () => string | undefined;
+  /** What Vana claims are made for, and which registry of servers is asked about them. */
+  readonly vana: { readonly audience: string; readonly requireRegistration: boolean; readonly gatewayUrl: string | undefined };
+  readonly limits: LimitSettings;
   readonly ttlSeconds: number;
   readonly sendKick: SendKick;
   readonly readFrps: ReadFrps;
@@ -53,6 +67,10 @@ export type PluginStats = {
   readonly sessions: number;
   readonly connected: number;
   readonly hookCalls: ReadonlyMap<string, number>;
+  /** How often each refusal was said. */
+  readonly refusals: ReadonlyMap<RefusalCode, number>;
+  /** Whether the registry of servers is asked: not while it fails; undefined when there is none. */
+  readonly gateway: BreakerState | undefined;
   /** When frps's dashboard was last read. */
   readonly reconciledAt: Date | undefined;
   /** False when nobody listened on frps's dashboard port at the last look: then nobody is connected. */
@@ -69,6 +87,11 @@ export type Plugin = AsyncDisposable & {
   reconcile(): Promise<boolean>;
   /** Tells the edge everything that is known: for an edge that has just started. Nothing before the first adoption, which tells it anyhow. */
   pushAll(): Promise<void>;
+  /**
+   * Evicts whatever the revocations that are committed now forbid. Resolves when the edge refuses new requests of those labels;
+   * rejects when that cannot be said: it is tried again every second.
+   */
+  enforceRevocations(): Promise<void>;
   stats(): PluginStats;
 };
 
@@ -81,27 +104,47 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const registry = createSessionRegistry();
   const drawRandom = createRandomPool(deps.randomBytes);
   const kicks = createKicks({ send: deps.sendKick, drawRandom });
+  const refusals = createRefusalAnswers();
+  const limits = createLoginLimits(deps.limits, now);
+  // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.
+  const sequence = await readSequence(deps.tokens, log);
   const blocked = await sessions.blockedLabels();
   const known = createKnownGenerations(sessions, await sessions.highestGenerationOfAll());
   const records = createSessionRecords(deps);
   const connections = createSessionConnections({ door, log });
   const handOver = createHandOver({ registry, door, kicks, connections, records, log });
-  const authority = createSessionAuthority({ ...deps, registry, handOver, connections, records, known, blocked, drawRandom });
+  const endings = createSessionEndings({ registry, handOver, connections, records, log });
+  const notBefores = createNotBefores();
+  const parts = { registry, handOver, endings, connections, records, known, notBefores, blocked, drawRandom };
+  const authority = createSessionAuthority({ ...deps, ...parts });
   const kick = (runId: string, why: string): void => {
     log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
     void kicks.kick(runId, 5000).catch((cause: unknown) => log.warn({ cause: String(cause) }, "a kick failed"));
   };
-  const adoption = createAdoption({ registry, authority, kick });
-  const upkeep = createUpkeep({ ...deps, registry, authority, adoption, connections, kick, blocked });
+  const adoption = createAdoption({ registry, authority, leave: (label) => records.leave(label, "ended"), kick });
+  const revocations = createRevocations({ sequence, tokens: deps.tokens, endings, adoption, notBefores, log });
+  const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocked });
   const nextMask = createMaskCounter(now().getTime());
   const hookCalls = new Map<string, number>();
-  const login = { adoption, authority, kicks, tokenKeys: deps.tokenKeys, connectionOf: door.connectionOf, log };
-  const newProxy = { ...deps, adoption, registry, authority, kicks, nextMask };
+  const { audience, requireRegistration, gatewayUrl } = deps.vana;
+  const gateway = gatewayUrl === undefined ? undefined : createGateway({ baseUrl: gatewayUrl, now, log });
+  const answerLogin = createLogin({
+    adoption,
+    authority,
+    kicks,
+    credentials: { ...deps, audience },
+    proof: { limits, gateway, requireRegistration },
+    maxInFlight: deps.limits.loginsInFlight,
+    connectionOf: door.connectionOf,
+    refusals,
+    log,
+  });
+  const newProxy = { ...deps, adoption, registry, authority, kicks, limits, refusals, nextMask };
 
   const answer = (request: HookRequest, requestId: string) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId, login);
+        return answerLogin(request.content, requestId);
       case "NewProxy":
         return answerNewProxy(request.content, requestId, newProxy);
       case "CloseProxy":
@@ -112,6 +155,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const server = await startHookServer({
     ...deps.hook,
     answer,
+    refusals,
     refuseUnexpected: (request) => {
       if (request?.op === "NewProxy") kickAfterAnswer(request.content.user.runId, { kicks, log });
     },
@@ -121,17 +165,20 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     },
     log,
   });
-  const running = startUpkeep(upkeep, { reconcileMs: deps.reconcileMs ?? 2000, log });
+  const running = startUpkeep(upkeep, revocations, { reconcileMs: deps.reconcileMs ?? 2000, log });
 
   return {
     hookPort: server.port,
     readStatus: createTunnelStatus({ registry, sessions, reconciledAt: () => upkeep.reconciledAt, now }),
     reconcile: () => upkeep.reconcile(),
     pushAll: () => upkeep.pushAll(),
+    enforceRevocations: () => revocations.enforce(),
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
       hookCalls,
+      refusals: refusals.counts,
+      gateway: gateway?.state(),
       reconciledAt: upkeep.reconciledAt,
       isFrpsThere: upkeep.isFrpsThere,
       isAdopted: adoption.isDone,
@@ -139,6 +186,17 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
+      gateway?.close();
     },
   };
+}
+
+/** A store that cannot be read must not keep the plugin from starting: then every revocation is looked at once. */
+async function readSequence(tokens: TokenReader, log: Log): Promise<number> {
+  try {
+    return await tokens.newestRevocation();
+  } catch (cause) {
+    log.warn({ cause: String(cause) }, "the newest revocation could not be read at start");
+    return 0;
+  }
 }

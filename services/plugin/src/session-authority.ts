@@ -1,6 +1,6 @@
 /**
- * Who holds a label, now. `admit`, `openTunnel`, `closeTunnel` and `evict` are the only ways a session begins, serves
- * and ends; the hook is their first client. Decisions are made between two awaits, so two logins of one label are always
+ * Who holds a label, now. `admit`, `resume` and `adopt` are the only ways a session begins, `openTunnel` and `closeTunnel`
+ * how it serves; how it ends is `session-endings.ts`. The hook is their first client. Decisions are made between two awaits, so two logins of one label are always
  * one after the other; no lock is held while a former session is being cut off (DESIGN.md §5).
  */
 import {
@@ -9,18 +9,16 @@ import {
   decideAdmission,
   deriveUnrecordedEnd,
   grant,
+  isSelfSigned,
   type Label,
-  type LeaveReason,
   mintTicket,
   type ReadKeyRing,
   type Refusal,
   readTicket,
   refuse,
-  type SessionEnd,
   type SessionRecord,
   type SessionStore,
   type TokenReader,
-  type TokenRecord,
   type Verdict,
 } from "@keyhole/core";
 import { adoptedId } from "./adopted-id.ts";
@@ -28,26 +26,28 @@ import type { Credential } from "./credential.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
+import { judgeConnection, type LoginConnection } from "./login-connection.ts";
+import type { NotBefores } from "./not-befores.ts";
 import type { DrawRandom } from "./random-pool.ts";
+import { renew, renewedIssuedAt } from "./renewal.ts";
 import type { SessionConnections } from "./session-connections.ts";
+import type { SessionEndings } from "./session-endings.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
-
-type Connection = { readonly id: string | undefined; readonly failure: "CLIENT_GONE" | "EDGE_SILENT" | undefined };
 
 /** A login whose credential is genuine. */
 export type LoginAttempt = {
   readonly credential: Credential;
   readonly runId: string;
-  /** The client's connection at the edge: the question is under way. `failure`: the edge has none, so the client has left; or nobody can tell. */
-  readonly connection: Promise<Connection & { readonly source: string | undefined }>;
+  /** The client's connection at the edge: the question is under way. */
+  readonly connection: Promise<LoginConnection>;
 };
 
 /** Who asks for a session: the id it will have, and what the client sent as run_id. */
 type Client = {
   readonly id: string;
   readonly runId: string;
-  readonly connection: Promise<Connection> | undefined;
+  readonly connection: Promise<Omit<LoginConnection, "source">> | undefined;
   /** The proxies of a client that frps served before this process began. */
   readonly proxyNames?: readonly string[];
 };
@@ -62,9 +62,11 @@ export type SessionAuthorityDeps = {
   readonly sessions: SessionStore;
   readonly door: Door;
   readonly handOver: HandOver;
+  readonly endings: SessionEndings;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
   readonly known: KnownGenerations;
+  readonly notBefores: NotBefores;
   readonly ticketKeys: ReadKeyRing;
   /** Life of a token that has no record. */
   readonly ttlSeconds: number;
@@ -87,10 +89,6 @@ export type SessionAuthority = {
   openTunnel(session: Session, proxyName: string): Promise<Refusal | undefined>;
   /** A proxy was closed; the session ends with its last one. */
   closeTunnel(session: Session, proxyName: string): void;
-  /** Ends a session: recorded, taken from the edge, cut, kicked. A kick is not a ban, but this session never serves again. */
-  evict(session: Session, end: SessionEnd): Promise<void>;
-  /** The session has ended by itself (its connection or frps is gone): only the bookkeeping is left. */
-  forget(session: Session, end: SessionEnd): void;
   /** Evicts the session if its deadline has passed and nothing newer was bought; otherwise raises its deadline. */
   enforceDeadline(session: Session): Promise<void>;
 };
@@ -100,24 +98,28 @@ const maxProxies = 4;
 
 /** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
 export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
-  const { registry, tokens, sessions, door, handOver, connections, records, known, log, now } = deps;
-  /** Ids of evicted sessions: a NewProxy of theirs that is under way must not be judged by the ticket. */
-  const evicted = new Set<string>();
+  const { registry, tokens, sessions, door, handOver, endings, connections, records, known, notBefores, log, now } = deps;
 
   /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
-  async function install(credential: Credential & { readonly endsAt?: Date }, client: Client): Promise<Verdict<Session>> {
+  async function install(credential: Credential, client: Client): Promise<Verdict<Session>> {
     const { label, kind } = credential;
     const ticket = readTicket(label, client.runId, deps.ticketKeys());
-    const [{ recorded, newest, notBefore }, former, highest, connection] = await Promise.all([
+    const [read, former, highest, newestIssuedAt, connection] = await Promise.all([
       tokens.readCredential(label, kind, credential.issuedAt),
       ticket === undefined ? undefined : sessions.findSession(label, ticket.generation),
       known.highest(label, now().getTime()),
+      isSelfSigned(kind) ? sessions.newestIssuedAt(label, kind) : undefined,
       client.connection,
     ]);
-    // Its Login has waited for us, and nobody waits for the answer: a client that serves must not go for it.
-    if (connection?.failure !== undefined) return refuse(connection.failure);
+    // When it has left, its Login waited for us and nobody waits for the answer: a client that serves must not go for it.
+    const unwanted = connection === undefined ? undefined : judgeConnection(connection);
+    if (unwanted !== undefined) return { granted: false, refusal: unwanted };
+    const { recorded, newest } = read;
+    // What was revoked since it was read counts too: whoever enforces it has looked for sessions before this one is there.
+    const notBefore = notBefores.latest(label, read.notBefore);
+    if (notBefore !== undefined) void endings.evictOlder(label, notBefore);
     const others = registry.living(label);
-    for (const other of others) raise(other, newest);
+    for (const other of others) if (renew(other, newest)) records.remember(other, undefined);
     const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
     const verdict = decideAdmission({
       now: now(),
@@ -125,6 +127,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       credential: { kind, issuedAt: credential.issuedAt, endsAt },
       notBefore,
       newest,
+      newestIssuedAt,
       ticket,
       recordedIssuedAt: former === undefined ? undefined : renewedIssuedAt(former, newest),
       living: others,
@@ -132,14 +135,15 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     });
     if (!verdict.granted) return verdict;
     const session = createSession(credential, client, verdict.value, connection?.id, former);
-    for (const other of others) end(other, other.generation === session.generation ? "closed" : "displaced");
+    for (const other of others) endings.end(other, other.generation === session.generation ? "closed" : "displaced");
     registry.add(session);
 
-    if (others.length > 0 && !(await handOver.displace(session, others))) {
+    const isClear = others.length === 0 || (await handOver.displace(session, others));
+    if (!isClear || (endings.isLeaving(label) && !(await endings.awaitGone(label)))) {
       if (registry.remove(session)) records.remember(session, "displaced");
       return refuse("HANDOVER_PENDING");
     }
-    if (!registry.has(session)) return refuse("REPLACED_BY_NEWER_CLIENT");
+    if (!registry.has(session)) return refuse(endings.wasEvicted(session.id) ? "SESSION_ENDED" : "REPLACED_BY_NEWER_CLIENT");
     connections.claim(session);
     records.remember(session, undefined);
     return grant(session);
@@ -176,49 +180,22 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     };
   }
 
-  function end(session: Session, how: SessionEnd): boolean {
-    if (!registry.remove(session)) return false;
-    // Any other end cuts it.
-    if (how === "closed" || how === "lost") connections.release(session);
-    records.remember(session, how);
-    log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
-    return true;
-  }
-
-  /**
-   * A renewal raises the deadline, and the issued-at only of a session that lived when it was bought: a thief who slips in
-   * afterwards with an older token gains no rank by it.
-   */
-  function raise(session: Session, newest: TokenRecord | undefined): void {
-    if (newest === undefined || newest.kind !== session.kind) return;
-    const endsAt = latest(session.endsAt, newest.expiresAt);
-    const issuedAt = newest.issuedAt >= session.admittedAt ? latest(session.issuedAt, newest.issuedAt) : session.issuedAt;
-    if (endsAt === session.endsAt && issuedAt === session.issuedAt) return;
-    session.endsAt = endsAt;
-    session.issuedAt = issuedAt;
-    records.remember(session, undefined);
-  }
-
-  /** Takes the label from the edge if nobody is left who may serve it. */
-  function leaveIfNobody({ label, connectedAt }: Session, reason: LeaveReason): void {
-    if (registry.living(label).length > 0) return;
-    // A session that never connected was never served: the edge does not know of it, and nobody saw the label.
-    if (handOver.conclude(label) || connectedAt !== undefined) records.leave(label, reason);
-  }
-
   /** By its ticket alone. */
   async function judgeFormer({ label, ticket: runId }: FormerClient, client: Omit<Client, "runId">): Promise<Verdict<Session>> {
     const ticket = readTicket(label, runId, deps.ticketKeys());
-    if (ticket === undefined || evicted.has(client.id) || evicted.has(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
+    if (ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
     const { kind, issuedAt, endsAt } = ticket;
     return await install({ label, kind, issuedAt, endsAt }, { ...client, runId });
+  }
+
+  async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<Omit<LoginConnection, "source">> {
+    return { id: await connections.find(client), failure: undefined, retryAfterSeconds: undefined };
   }
 
   return {
     admit: ({ credential, runId, connection }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connection }),
 
-    resume: (client) =>
-      judgeFormer(client, { id: client.id, connection: connections.find(client).then((id) => ({ id, failure: undefined })) }),
+    resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }),
 
     // Its connection is found when everything is pushed to the edge, or when it must be cut.
     adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }),
@@ -241,38 +218,16 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
 
     closeTunnel(session, proxyName) {
       if (!session.proxies.delete(proxyName) || session.proxies.size > 0) return;
-      if (end(session, "closed")) leaveIfNobody(session, "offline");
-    },
-
-    forget(session, how) {
-      if (end(session, how)) leaveIfNobody(session, "offline");
-    },
-
-    async evict(session, how) {
-      evicted.add(session.id);
-      setTimeout(() => evicted.delete(session.id), 600_000).unref();
-      if (!end(session, how)) return;
-      leaveIfNobody(session, "ended");
-      await handOver.disconnect(session);
+      endings.forget(session, "closed");
     },
 
     async enforceDeadline(session) {
       if (now() < session.endsAt) return;
-      raise(session, await tokens.newestToken(session.label, session.kind));
-      // Not waited for: a client that takes long to go must not keep the next ones' deadlines waiting.
-      if (now() >= session.endsAt) void this.evict(session, "expired");
+      const { label, kind } = session;
+      const [newest, notBefore] = await Promise.all([tokens.newestToken(label, kind), tokens.notBefore(label)]);
+      const isRevoked = notBefore !== undefined && session.issuedAt < notBefore;
+      if (!isRevoked && renew(session, newest)) records.remember(session, undefined);
+      if (now() >= session.endsAt) void endings.evict(session, "expired");
     },
   };
-}
-
-const latest = (first: Date, second: Date): Date => (second > first ? second : first);
-
-/** What was bought while the recorded session lived counts for it, also when nobody asked for the label meanwhile. */
-function renewedIssuedAt(former: SessionRecord, newest: TokenRecord | undefined): Date {
-  const isIts =
-    newest !== undefined &&
-    newest.kind === former.kind &&
-    newest.issuedAt >= former.admittedAt &&
-    (former.closedAt === undefined || newest.issuedAt <= former.closedAt);
-  return isIts ? latest(former.issuedAt, newest.issuedAt) : former.issuedAt;
 }

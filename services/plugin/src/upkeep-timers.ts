@@ -1,13 +1,18 @@
 /** When the upkeep runs: at once and again and again until frps was looked at, then on its timers. */
 import { setTimeout } from "node:timers/promises";
 import type { Log } from "./log.ts";
+import type { Revocations } from "./revocations.ts";
 import type { Upkeep } from "./upkeep.ts";
 
 /** How soon the first look is tried again, in ms: until it succeeds nobody is let in. */
 const firstLookMs = 100;
 
 /** Runs the passes; a pass that is still running is never started again. Disposing waits for what is running. */
-export function startUpkeep(upkeep: Upkeep, settings: { readonly reconcileMs: number; readonly log: Log }): AsyncDisposable {
+export function startUpkeep(
+  upkeep: Upkeep,
+  revocations: Revocations,
+  settings: { readonly reconcileMs: number; readonly log: Log },
+): AsyncDisposable {
   const stop = new AbortController();
   const { signal } = stop;
   const attempt = async (pass: () => Promise<unknown>): Promise<unknown> => {
@@ -26,7 +31,7 @@ export function startUpkeep(upkeep: Upkeep, settings: { readonly reconcileMs: nu
     while (!signal.aborted && (await attempt(() => upkeep.reconcile())) !== true) await pause(firstLookMs);
     await repeat(settings.reconcileMs, () => upkeep.reconcile());
   };
-  const passes = [look(), repeat(1000, () => upkeep.enforceDeadlines())];
+  const passes = [look(), repeat(1000, () => upkeep.enforceDeadlines()), repeat(1000, () => revocations.poll())];
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();

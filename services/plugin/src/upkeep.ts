@@ -8,6 +8,7 @@ import type { FrpsView, ReadFrps } from "./frps-view.ts";
 import type { Log } from "./log.ts";
 import type { SessionAuthority } from "./session-authority.ts";
 import type { SessionConnections } from "./session-connections.ts";
+import type { SessionEndings } from "./session-endings.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import { endUnended } from "./unended-sessions.ts";
 
@@ -15,6 +16,7 @@ import { endUnended } from "./unended-sessions.ts";
 export type UpkeepDeps = {
   readonly registry: SessionRegistry;
   readonly authority: SessionAuthority;
+  readonly endings: SessionEndings;
   readonly adoption: Adoption;
   readonly readFrps: ReadFrps;
   readonly sessions: SessionStore;
@@ -53,7 +55,7 @@ const reclaimedAtOnce = 64;
 
 /** Makes the upkeep. */
 export function createUpkeep(deps: UpkeepDeps): Upkeep {
-  const { registry, authority, adoption, door, connections, sessions, kick, now, log } = deps;
+  const { registry, authority, endings, adoption, door, connections, sessions, kick, now, log } = deps;
   let reconciledAt: Date | undefined;
   let isFrpsThere = false;
   let watchedAt: Date | undefined;
@@ -102,9 +104,9 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       }
       const isServed = session.proxies.size > 0;
       if (isThere && isServed) session.seenAt = asOf;
-      else if (session.connectedAt !== undefined) authority.forget(session, "lost");
+      else if (session.connectedAt !== undefined) endings.forget(session, "lost");
       else if (asOf.getTime() - session.admittedAt.getTime() > (isThere ? proxyDeadlineMs : arrivalMs)) {
-        authority.forget(session, "lost");
+        endings.forget(session, "lost");
         if (!isThere) continue;
         // Cut as well: nothing is lost with its connection, and a hostile client would keep it.
         void connections.cut(session);
@@ -144,7 +146,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       isReadable = false;
       return false;
     }
-    if (view === "gone") for (const session of [...registry.all()]) if (session.admittedAt < asOf) authority.forget(session, "lost");
+    if (view === "gone") for (const session of [...registry.all()]) if (session.admittedAt < asOf) endings.forget(session, "lost");
     const frps = view === "gone" ? { clients: [], proxies: [] } : view;
     if (adoption.isDone) compare(frps, asOf);
     else await takeOver(frps);

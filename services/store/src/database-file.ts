@@ -57,11 +57,14 @@ export function openForWriting(path: string, known: readonly Migration[]): Datab
   });
 }
 
-/** Opens a finished file for reading. Its schema must be the one that this version reads. */
-export function openForReading(path: string, known: readonly Migration[]): Database.Database {
+/**
+ * Opens a finished file for reading. Its schema must have the step `oldest`: a reader may be of a newer version than the
+ * file's writer, which migrates it when it starts.
+ */
+export function openForReading(path: string, known: readonly Migration[], oldest = known.length): Database.Database {
   return opened(new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs }), (db) => {
     checkSchema(db, path, known);
-    if (schemaVersion(db) === known.length) return;
+    if (schemaVersion(db) >= oldest) return;
     throw new Fault("STORE_UNAVAILABLE", `${path} has an older schema until its writer has started and migrated it. Start the writer.`);
   });
 }

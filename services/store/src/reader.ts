@@ -2,12 +2,15 @@
  * A read-only connection to a file that another process writes. Each read sees the newest committed state. Before the
  * file exists nothing is recorded; once it has been seen, "I cannot read it" is a fault and never "nothing is recorded":
  * a revoked key must not come in through a broken disk.
+ *
+ * A reader that started before its writer was updated reads the older schema, down to `oldestSchema`, and goes over to the
+ * newer one when the writer has migrated the file.
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { openForReading } from "./database-file.ts";
 import { createFileGlance } from "./file-glance.ts";
-import type { Migration } from "./migrations.ts";
+import { type Migration, schemaVersion } from "./migrations.ts";
 import { asUnavailable } from "./sqlite-fault.ts";
 
 /** Reads one file. `Queries` is what `prepare` made of the connection: its prepared statements. */
@@ -21,10 +24,12 @@ export type Reader<Queries> = {
 export function openReader<Queries>(options: {
   path: string;
   migrations: readonly Migration[];
+  /** The number of the step that `prepare` cannot do without. */
+  oldestSchema: number;
   prepare(db: Database): Queries;
 }): Reader<Queries> {
-  const { path, migrations, prepare } = options;
-  let live: { readonly db: Database; readonly queries: Queries; readonly inode: string } | undefined;
+  const { path, migrations, oldestSchema, prepare } = options;
+  let live: { readonly db: Database; readonly queries: Queries; readonly inode: string; readonly schema: number } | undefined;
   const file = createFileGlance(path);
   let wasSeen = false;
   let isClosed = false;
@@ -48,10 +53,12 @@ export function openReader<Queries>(options: {
     wasSeen = true;
     if (live !== undefined && live.inode !== inode) drop(); // a backup was put in its place
     try {
+      if (live !== undefined && live.schema < migrations.length && schemaVersion(live.db) !== live.schema) drop();
       if (live === undefined) {
-        const db = openForReading(path, migrations);
+        const db = openForReading(path, migrations, oldestSchema);
         try {
-          live = { db, queries: prepare(db), inode };
+          const schema = schemaVersion(db); // before `prepare`: what is migrated in between is noticed at the next read
+          live = { db, queries: prepare(db), inode, schema };
         } catch (error) {
           db.close();
           throw error;

@@ -2,8 +2,8 @@
  * What sessions.db is given, gathered for a moment: what one session's Login, NewProxy and end say within it becomes one
  * row, and all of it one transaction. Nothing waits for these rows; what a kill takes with it is said in the README.
  */
-import type { Label } from "@keyhole/core";
-import { type SessionRow, type SessionWrites, saveRow } from "./session-queries.ts";
+import { type CredentialKind, isSelfSigned, type Label } from "@keyhole/core";
+import { type SessionRow, type SessionWrites, saveNewestIssued, saveRow } from "./session-queries.ts";
 
 /** How long rows are gathered, in ms. */
 const gatherMs = 50;
@@ -18,6 +18,8 @@ export type SessionBuffer = {
   see(label: Label, at: number): Promise<void>;
   watch(at: number): Promise<void>;
   find(label: Label, generation: number): SessionRow | undefined;
+  /** Whole seconds. */
+  newestIssuedAt(label: Label, kind: CredentialKind): number | undefined;
   lastSeen(label: Label): number | undefined;
   /** Writes what is gathered, without waiting for more. Never rejects. */
   flush(): Promise<void>;
@@ -25,6 +27,8 @@ export type SessionBuffer = {
 
 type Batch = {
   readonly rows: Map<string, SessionRow>;
+  /** The row with the newest issued-at of each label and self-signed kind: not in `rows` any more when its session came back with another. */
+  readonly newest: Map<string, SessionRow>;
   readonly seen: Map<Label, number>;
   watched: number | undefined;
   readonly done: PromiseWithResolvers<void>;
@@ -38,7 +42,7 @@ export function createSessionBuffer(write: (work: (queries: SessionWrites) => vo
 
   function gather(): Batch {
     if (gathering !== undefined) return gathering;
-    gathering = { rows: new Map(), seen: new Map(), watched: undefined, done: Promise.withResolvers() };
+    gathering = { rows: new Map(), newest: new Map(), seen: new Map(), watched: undefined, done: Promise.withResolvers() };
     // Whoever asked for it is told; nobody has to listen.
     gathering.done.promise.catch(() => {});
     setTimeout(flush, gatherMs);
@@ -60,22 +64,31 @@ export function createSessionBuffer(write: (work: (queries: SessionWrites) => vo
 
   async function writeBatch(batch: Batch): Promise<void> {
     const rows = [...batch.rows.values()];
+    const newest = [...batch.newest.values()];
     const seen = [...batch.seen];
     const { watched } = batch;
-    for (let start = 0; start === 0 || start < Math.max(rows.length, seen.length); start += mostRows) {
+    for (let start = 0; start === 0 || start < Math.max(rows.length, newest.length, seen.length); start += mostRows) {
       await write((queries) => {
         for (const row of rows.slice(start, start + mostRows)) saveRow(queries, row);
+        for (const row of newest.slice(start, start + mostRows)) saveNewestIssued(queries, row);
         for (const [label, at] of seen.slice(start, start + mostRows)) queries.see.run(label, at);
         if (start === 0 && watched !== undefined) queries.watch.run(watched);
       });
     }
   }
 
-  const keyOf = (label: Label | string, generation: number): string => `${label} ${generation}`;
+  function raiseNewest(batch: Batch, row: SessionRow): void {
+    const ofKind = keyOf(row.label, row.kind);
+    const newest = batch.newest.get(ofKind);
+    if (newest === undefined || newest.issued_at < row.issued_at) batch.newest.set(ofKind, row);
+  }
+
+  const keyOf = (label: Label | string, of: number | string): string => `${label} ${of}`;
   return {
     save(row) {
       const batch = gather();
       batch.rows.set(keyOf(row.label, row.generation), row);
+      if (isSelfSigned(row.kind as CredentialKind)) raiseNewest(batch, row);
       return batch.done.promise;
     },
     see(label, at) {
@@ -92,10 +105,16 @@ export function createSessionBuffer(write: (work: (queries: SessionWrites) => vo
       const key = keyOf(label, generation);
       return gathering?.rows.get(key) ?? writing?.rows.get(key);
     },
-    lastSeen(label) {
-      const waiting = [gathering?.seen.get(label), writing?.seen.get(label)].filter((at) => at !== undefined);
-      return waiting.length === 0 ? undefined : Math.max(...waiting);
+    newestIssuedAt(label, kind) {
+      const key = keyOf(label, kind);
+      return latest(gathering?.newest.get(key)?.issued_at, writing?.newest.get(key)?.issued_at);
     },
+    lastSeen: (label) => latest(gathering?.seen.get(label), writing?.seen.get(label)),
     flush,
   };
+}
+
+function latest(...instants: readonly (number | undefined)[]): number | undefined {
+  const known = instants.filter((at) => at !== undefined);
+  return known.length === 0 ? undefined : Math.max(...known);
 }

@@ -1,8 +1,10 @@
 /**
  * The statements of sessions.db. Instants are Unix milliseconds there, `Date` here; issued_at is whole seconds.
  */
-import { type CredentialKind, Fault, type Label, parseLabel, type SessionEnd, type SessionReader, type SessionRecord } from "@keyhole/core";
+import { Fault, isSelfSigned, type Label, parseLabel, type SessionEnd, type SessionReader, type SessionRecord } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
+import { kinds } from "./credential-kinds.ts";
+import { schemaVersion } from "./migrations.ts";
 
 /** A row of `sessions`. */
 export type SessionRow = {
@@ -23,14 +25,23 @@ const keptRows = 20;
 /** So many rows of a label, and it is cleaned up: a clean-up costs more than five rows, so not every row pays for one. */
 const mostRows = 4 * keptRows;
 
-const kinds: Readonly<Record<CredentialKind, true>> = { hmac: true, jwt: true, claim: true, "stellar-jwt": true };
 const ends: Readonly<Record<SessionEnd, true>> = { closed: true, displaced: true, expired: true, lost: true, evicted: true };
+
+const newestIssued = "SELECT issued_at FROM newest_issued WHERE label = ? AND kind = ?";
+/** The same in a file that its writer has not migrated yet. */
+const newestIssuedOfRows = "SELECT max(issued_at) FROM sessions WHERE label = ? AND kind = ?";
 
 /** Statements that read, for the writer and for readers. */
 export function prepareSessionReads(db: Database) {
   return {
     session: db.prepare<[string, number], SessionRow>("SELECT * FROM sessions WHERE label = ? AND generation = ?"),
-    highest: db.prepare<[string], number | null>("SELECT max(generation) FROM sessions WHERE label = ?").pluck(),
+    newestIssued: db.prepare<[string, string], number | null>(schemaVersion(db) < 3 ? newestIssuedOfRows : newestIssued).pluck(),
+    // Where `max` meets a bound value SQLite plans anew at every use, so the label comes as a row.
+    highest: db
+      .prepare<[string], number | null>(
+        "SELECT (SELECT max(generation) FROM sessions WHERE label = given.label) FROM (SELECT ? AS label) AS given",
+      )
+      .pluck(),
     lastSeen: db.prepare<[string], number>("SELECT at FROM last_seen WHERE label = ?").pluck(),
     recentlySeen: db.prepare<[number], { label: string; at: number }>("SELECT label, at FROM last_seen ORDER BY at DESC LIMIT ?"),
     blocked: db.prepare<[], string>("SELECT label FROM blocks").pluck(),
@@ -56,6 +67,10 @@ export function prepareSessionWrites(db: Database) {
         `AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY generation DESC LIMIT ${keptRows}) ` +
         `AND generation NOT IN (SELECT generation FROM sessions WHERE label = @label ORDER BY issued_at DESC, generation DESC LIMIT ${keptRows})`,
     ),
+    issue: db.prepare<[string, string, number]>(
+      "INSERT INTO newest_issued (label, kind, issued_at) VALUES (?, ?, ?) " +
+        "ON CONFLICT DO UPDATE SET issued_at = excluded.issued_at WHERE excluded.issued_at > issued_at",
+    ),
     see: db.prepare<[string, number]>("INSERT INTO last_seen VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"),
     watch: db.prepare<[number]>("INSERT INTO watched VALUES (1, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"),
   };
@@ -78,6 +93,12 @@ export function createSessionReads(query: RunSessionQuery): SessionReader {
         if (!Number.isSafeInteger(generation)) return undefined;
         const row = session.get(label, generation);
         return row && fromRow(label, row);
+      }),
+    newestIssuedAt: (label, kind) =>
+      query<Date | undefined>(undefined, (queries) => {
+        // Of the other kinds nothing is written any more, and old rows may say something.
+        const seconds = isSelfSigned(kind) ? queries.newestIssued.get(label, kind) : undefined;
+        return typeof seconds === "number" ? new Date(seconds * 1000) : undefined;
       }),
     highestGeneration: (label) => query(0, ({ highest }) => highest.get(label) ?? 0),
     lastSeen: (label) => query<Date | undefined>(undefined, ({ lastSeen }) => toDate(lastSeen.get(label))),
@@ -136,6 +157,11 @@ export function saveRow(queries: SessionWrites, row: SessionRow): void {
   const { label, generation, kind, issued_at, ends_at, admitted_at, connected_at, closed_at, end } = row;
   queries.save.run(label, generation, kind, issued_at, ends_at, admitted_at, connected_at, closed_at, end);
   if ((queries.count.get(label) ?? 0) > mostRows) queries.forget.run({ label, generation });
+}
+
+/** Remembers the row's issued-at for its label and kind, if it is the newest. */
+export function saveNewestIssued(queries: SessionWrites, row: SessionRow): void {
+  queries.issue.run(row.label, row.kind, row.issued_at);
 }
 
 /** The record of a row. */

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { SessionRecord } from "@keyhole/core";
 import Database from "better-sqlite3";
 import fc from "fast-check";
@@ -60,6 +61,63 @@ test("2: many logins with an older credential do not push out the row that remem
   expect(await store.findSession(labelOf(1), 101)).toBeUndefined();
 });
 
+test("2: the newest issued-at of each self-signed kind outlives the clean-up of its row, and its session's coming back with another kind", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  const first = await openSessionStore({ path, log: silentLog });
+  const claimed = new Date(1_800_000_000_000);
+  const asClaim = (generation: number, seconds: number) =>
+    session(generation, { kind: "claim", issuedAt: new Date(claimed.getTime() + seconds * 1000) });
+  await first.saveSession(asClaim(1, 0));
+  await first.saveSession(asClaim(2, -60));
+  await first.saveSession(session(2, { kind: "stellar-jwt", issuedAt: new Date(5000) }));
+  // Newer and of higher rank, all of them, and more than are kept.
+  await Promise.all(
+    Array.from({ length: 300 }, (_, index) =>
+      first.saveSession(session(10 + index, { issuedAt: new Date(1_900_000_000_000 + index * 1000) })),
+    ),
+  );
+  expect(await first.findSession(labelOf(1), 1)).toBeUndefined();
+  await first[Symbol.asyncDispose]();
+
+  await using store = await openSessionStore({ path, log: silentLog });
+  await using reader = await openSessionReader({ path });
+  for (const sessions of [store, reader]) {
+    expect(await sessions.newestIssuedAt(labelOf(1), "claim")).toEqual(claimed);
+    expect(await sessions.newestIssuedAt(labelOf(1), "stellar-jwt")).toEqual(new Date(5000));
+    // A token's newest is in tokens.db.
+    expect(await sessions.newestIssuedAt(labelOf(1), "hmac")).toBeUndefined();
+    expect(await sessions.newestIssuedAt(labelOf(2), "claim")).toBeUndefined();
+  }
+});
+
+test("the newest issued-at is known at once, before and while and after it is written, and never falls", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  const asClaim = (seconds: number) => session(7, { kind: "claim", issuedAt: new Date(seconds * 1000) });
+  const known = async () => ((await store.newestIssuedAt(labelOf(1), "claim"))?.getTime() ?? 0) / 1000;
+  const saved = [store.saveSession(asClaim(30))];
+  expect(await known()).toBe(30);
+  saved.push(store.saveSession(asClaim(20)), store.saveSession(session(7, { kind: "hmac" })));
+  expect(await known()).toBe(30);
+  let isWritten = false;
+  const written = Promise.all(saved).then(() => {
+    isWritten = true;
+  });
+  while (!isWritten) {
+    expect(await known()).toBe(30);
+    await nextTurn();
+  }
+  await written;
+  expect(await known()).toBe(30);
+  const older = store.saveSession(asClaim(25));
+  expect(await known()).toBe(30);
+  await older;
+  expect(await known()).toBe(30);
+  await store.saveSession(asClaim(31));
+  expect(await known()).toBe(31);
+});
+
 test("a session that no caller may hand in fails alone", async () => {
   using folder = openTemporaryFolder();
   await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
@@ -102,6 +160,7 @@ test("blocked labels are those with a row, and a reader sees them at once", asyn
   expect(await reader.recentlySeen(5)).toEqual(new Map());
   expect(await reader.highestGeneration(labelOf(1))).toBe(0);
   expect(await reader.lastSeen(labelOf(1))).toBeUndefined();
+  expect(await reader.newestIssuedAt(labelOf(1), "claim")).toBeUndefined();
   expect(await reader.findSession(labelOf(1), 1)).toBeUndefined();
   await using store = await openSessionStore({ path, log: silentLog });
   expect(await reader.blockedLabels()).toEqual(new Set());

@@ -25,6 +25,11 @@ export async function openSessionStore(options: { path: string; log: Log }): Pro
       const row = buffer.find(label, generation);
       return row === undefined ? await stored.findSession(label, generation) : fromRow(label, row);
     },
+    async newestIssuedAt(label, kind) {
+      const waiting = buffer.newestIssuedAt(label, kind);
+      const at = await stored.newestIssuedAt(label, kind);
+      return waiting !== undefined && (at === undefined || at.getTime() < waiting * 1000) ? new Date(waiting * 1000) : at;
+    },
     async lastSeen(label) {
       const [at, waiting] = [await stored.lastSeen(label), buffer.lastSeen(label)];
       return waiting !== undefined && (at === undefined || at.getTime() < waiting) ? new Date(waiting) : at;
@@ -59,7 +64,7 @@ export async function openSessionStore(options: { path: string; log: Log }): Pro
 
 /** Reads sessions.db beside its writer. As long as the file has never been there, nothing is recorded. Never throws at open. */
 export async function openSessionReader(options: { path: string }): Promise<SessionReader & AsyncDisposable> {
-  const reader = openReader({ ...options, migrations: readMigrations("sessions"), prepare: prepareSessionReads });
+  const reader = openReader({ ...options, migrations: readMigrations("sessions"), oldestSchema: 2, prepare: prepareSessionReads });
   return {
     ...createSessionReads((absent, work) => reader.read(absent, work)),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),

@@ -2,14 +2,16 @@ import { statSync } from "node:fs";
 import type { TokenOrder } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
+import { faultOf, labelOf, openTemporaryFolder, plainOrder, silentLog } from "../test/temporary-folder.ts";
 import { openTokenReader, openTokenStore } from "./index.ts";
+import { readMigrations } from "./migrations.ts";
+import { prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
 
 const start = 1_800_000_000;
 const at = (seconds: number): Date => new Date((start + seconds) * 1000);
 const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => ({
+  ...plainOrder,
   label: labelOf(1),
-  kind: "hmac",
   proofKey,
   proofEndsAt: new Date((change.now ?? at(0)).getTime() + 600_000),
   now: at(0),
@@ -22,7 +24,7 @@ test("5: an ordered token is recorded with the second it was issued at, and its 
   await using store = await openTokenStore({ path: folder.file("tokens.db"), log: silentLog });
   const now = new Date(at(0).getTime() + 999);
   const token = { label: labelOf(1), kind: "hmac", issuedAt: at(0), expiresAt: at(3600) };
-  expect(await store.orderToken(order("a", { now }))).toEqual({ outcome: "recorded", token });
+  expect(await store.orderToken(order("a", { now }))).toEqual({ outcome: "recorded", token, keyId: "key-1" });
   expect(await store.findToken(labelOf(1), "hmac", at(0))).toEqual(token);
   expect(await store.newestToken(labelOf(1), "hmac")).toEqual(token);
   expect(await store.orderToken(order("a", { now: at(5) }))).toEqual({ outcome: "proof-already-used" });
@@ -91,9 +93,13 @@ test("an order that no caller may hand in fails alone", async () => {
     store.orderToken(order("c", { ttlSeconds: 0.5 })),
     store.orderToken(order("d", { label: null as never })),
     store.orderToken(order("")),
+    store.orderToken(order("f", { keyId: "" })),
+    store.orderToken(order("g", { repeat: { keyHash: "the key itself", requestHash: "0".repeat(64) } })),
+    store.revoke(order("h", { now: new Date(Number.NaN) })),
+    store.revoke(order("")),
     store.orderToken(order("e")),
   ]);
-  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "rejected", "rejected", "rejected", "fulfilled"]);
+  expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", ...Array(8).fill("rejected"), "fulfilled"]);
   expect(await store.orderToken(order("d", { now: at(60) }))).toMatchObject({ outcome: "recorded" });
 });
 
@@ -132,6 +138,24 @@ test("5: a proof that could still be repeated is never forgotten, however many o
   await store.orderToken(order("a", { proofEndsAt: at(600) }));
   for (let step = 1; step < 50; step += 1) await store.orderToken(order(`b${step}`, { label: labelOf(2), now: at(600 + step) }));
   expect(await store.orderToken(order("a", { now: at(660) }))).toEqual({ outcome: "proof-already-used" });
+});
+
+test("whatever a label and others bought, no look-up and no order reads more rows than it is about", () => {
+  const db = new Database(":memory:");
+  for (const { sql } of readMigrations("tokens")) db.exec(sql);
+  const { revocations: _, ...reads } = prepareTokenReads(db);
+  const statements: readonly { readonly source: string }[] = Object.values({ ...reads, ...prepareTokenWrites(db) });
+  const steps = statements.flatMap(({ source }) => {
+    const explain = db.prepare<unknown[], { detail: string }>(`EXPLAIN QUERY PLAN ${source}`);
+    const bound = source.includes("@") ? [{ label: "", kind: "", issued_at: 0 }] : Array(source.split("?").length - 1).fill(0);
+    return explain.all(...bound).map(({ detail }) => detail);
+  });
+  const ofTables = steps.filter((step) => /^(SCAN|SEARCH) (?!CONSTANT|given$)/.test(step));
+  expect(ofTables.length).toBeGreaterThan(10);
+  // A token is always looked for by label and kind at least: a label may have bought any number of another kind.
+  const narrow =
+    /^SEARCH (not_before|spent_proofs|repeats) USING|^SEARCH \w+ USING PRIMARY KEY \((label=\? AND kind=\?|\(label,kind,issued_at\)>)/;
+  expect(ofTables.filter((step) => !narrow.test(step))).toEqual([]);
 });
 
 test("an expired token whose row would count for a day without it keeps its row for that day", async () => {

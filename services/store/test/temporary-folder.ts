@@ -1,5 +1,6 @@
 /**
- * What this package's tests stand on: a folder that goes away, a log that says nothing, labels, and a fault by its code.
+ * What this package's tests stand on: a folder that goes away, a log that says nothing, labels, what most orders say, and a
+ * fault by its code.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -24,6 +25,9 @@ export function labelOf(number: number): Label {
   if (label === undefined) throw new Error("a made-up label is one");
   return label;
 }
+
+/** What an order says besides whose it is, when, and with which proof. */
+export const plainOrder = { kind: "hmac", ttlSeconds: 60, keyId: "key-1", isExclusive: false, repeat: undefined } as const;
 
 /** The fault that a promise ends with; anything else fails the test. */
 export async function faultOf(promise: Promise<unknown>): Promise<Fault> {

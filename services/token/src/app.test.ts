@@ -2,9 +2,10 @@ import { Fault, refusalCodes } from "@keyhole/core";
 import { describe, expect, it } from "vitest";
 import { createAppForTests } from "./app-for-tests.ts";
 import { endpoints } from "./endpoints.ts";
-import { problemSchema } from "./openapi-schemas.ts";
+import { infoSchema, jwksSchema, problemSchema } from "./openapi-schemas.ts";
 
 const paths = endpoints.map(({ route }) => route.path.replace("{walletAddress}", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"));
+const posted = ["/v1/tunnel/token", "/v1/tunnel/revoke"];
 const allMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "PROPFIND"];
 
 describe("every answer of the token service", () => {
@@ -15,7 +16,8 @@ describe("every answer of the token service", () => {
         const answer = await app.request(path, { method });
         expect(answer.headers.get("access-control-allow-origin"), `${method} ${path}`).toBe("*");
         expect(answer.headers.get("access-control-allow-credentials")).toBeNull();
-        expect(answer.headers.get("cache-control")).toBe("no-store");
+        const mayBeKept = path === "/.well-known/jwks.json" && answer.ok && method !== "OPTIONS";
+        expect(answer.headers.get("cache-control")).toBe(mayBeKept ? "public, max-age=60" : "no-store");
         expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
         expect(answer.headers.get("x-request-id")).toMatch(/^request-/);
         for (const name of ["X-Request-Id", "Retry-After", "RateLimit"]) {
@@ -67,9 +69,11 @@ describe("methods and paths", () => {
 
   it("a wrong method on a known path is 405 and names the right ones", async () => {
     const { app } = createAppForTests();
-    const token = await app.request("/v1/tunnel/token");
-    expect([token.status, token.headers.get("allow")]).toEqual([405, "POST, OPTIONS"]);
-    for (const path of paths.filter((path) => path !== "/v1/tunnel/token")) {
+    for (const path of posted) {
+      const answer = await app.request(path);
+      expect([answer.status, answer.headers.get("allow")]).toEqual([405, "POST, OPTIONS"]);
+    }
+    for (const path of paths.filter((path) => !posted.includes(path))) {
       const answer = await app.request(path, { method: "DELETE" });
       expect([answer.status, answer.headers.get("allow")]).toEqual([405, "GET, HEAD, OPTIONS"]);
     }
@@ -77,7 +81,7 @@ describe("methods and paths", () => {
 
   it("HEAD answers as GET does, without a body", async () => {
     const { app } = createAppForTests();
-    for (const path of paths.filter((path) => path !== "/v1/tunnel/token")) {
+    for (const path of paths.filter((path) => !posted.includes(path))) {
       const [head, get] = [await app.request(path, { method: "HEAD" }), await app.request(path)];
       expect([head.status, head.headers.get("content-type")]).toEqual([get.status, get.headers.get("content-type")]);
       expect(await head.text()).toBe("");
@@ -106,7 +110,7 @@ describe("when something breaks", () => {
   it("9: the caller gets a code and a request id; the log gets the cause, without anything that looks like a secret", async () => {
     const secret = `0x${"ab".repeat(65)}`;
     const world = createAppForTests({
-      mint: () => {
+      mint: async () => {
         throw new TypeError(`cannot sign ${secret}`);
       },
     });
@@ -156,7 +160,12 @@ describe("the pages of the service", () => {
       },
     });
     expect(await (await world.app.request("/readyz")).json()).toEqual({ ready: true, checks: { store: { ok: true }, frps: { ok: true } } });
-    expect(await (await world.app.request("/health")).json()).toEqual({ status: "healthy", service: "keyhole", version: "0.1.0" });
+    expect(await (await world.app.request("/health")).json()).toEqual({
+      status: "healthy",
+      service: "keyhole",
+      version: "0.1.0",
+      server_address: expect.stringMatching(/^G[A-Z2-7]{55}$/),
+    });
     expect(asked).toBe(1);
     isReady = false;
     world.now = new Date(world.now.getTime() + 1001);
@@ -170,5 +179,23 @@ describe("the pages of the service", () => {
     const { app } = createAppForTests({ readiness: () => Promise.reject(new Error("down")) });
     expect((await app.request("/readyz")).status).toBe(503);
     expect((await app.request("/health")).status).toBe(200);
+  });
+
+  it("info is who a Stellar JWT is signed for, and invents no websocket; the JWK set is what it was given", async () => {
+    const { app } = createAppForTests();
+    const info = infoSchema.parse(await (await app.request("/info")).json());
+    expect(info).toEqual({ server_address: expect.stringMatching(/^G[A-Z2-7]{55}$/), websocket_url: null, services: [], version: "0.1.0" });
+    const jwks = jwksSchema.parse(await (await app.request("/.well-known/jwks.json")).json());
+    expect(jwks.keys).toHaveLength(1);
+  });
+
+  it("stats counts answers by code, and has no more names than the catalogue; preflights are not counted", async () => {
+    const world = createAppForTests();
+    await world.app.request("/healthz");
+    await world.app.request("/healthz", { method: "OPTIONS" });
+    for (const path of ["/nothing", "/more/nothing"]) await world.app.request(path);
+    await world.post(await world.sign());
+    await world.post("[]");
+    expect(world.app.stats()).toEqual({ answers: { OK: 2, NOT_FOUND: 2, BODY_NOT_OBJECT: 1 } });
   });
 });

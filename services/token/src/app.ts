@@ -4,28 +4,41 @@
  * of the catalogue, a path has exactly one spelling, and what breaks is logged with its cause and told as a code.
  */
 import { OpenAPIHono } from "@hono/zod-openapi";
-import { Fault } from "@keyhole/core";
+import { deriveAddressPrefix, Fault, type RefusalCode } from "@keyhole/core";
 import type { Context } from "hono";
-import { parseRequestId, renderPreflight, renderRefusal, type ToldRefusal, toResponse } from "./answer.ts";
+import { parseRequestId, renderPreflight, renderRefusal, respond, type ToldRefusal } from "./answer.ts";
 import { describeCause } from "./cause-description.ts";
+import { createClientAddressReader } from "./client-address.ts";
 import type { EndpointDeps, TokenEnv } from "./endpoint.ts";
 import { endpoints } from "./endpoints.ts";
 import { renderOpenApi } from "./openapi.ts";
 import { createRecentAnswers } from "./recent-answers.ts";
+import { createRequestLimits } from "./request-limits.ts";
 import { cutTarget } from "./request-target.ts";
 import type { ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
 
+/** What was answered since the start, for metrics. */
+export type TokenAppStats = {
+  /** Answers by code: `OK` for what is no refusal. As many names as the catalogue has. */
+  readonly answers: Readonly<Record<string, number>>;
+};
+
 /** The public app: `fetch` for a listener, `request` for a test. */
-export type TokenApp = OpenAPIHono<TokenEnv>;
+export type TokenApp = OpenAPIHono<TokenEnv> & { stats(): TokenAppStats };
 
 const checksMaxAgeMs = 1000;
 
 /** Makes the app. Has no effect until it is asked something. */
 export function createTokenApp(deps: TokenAppDeps): TokenApp {
-  const app: TokenApp = new OpenAPIHono<TokenEnv>({ strict: true, getPath: (request) => cutTarget(request.url).path });
+  const app = new OpenAPIHono<TokenEnv>({ strict: true, getPath: (request) => cutTarget(request.url).path });
+  const answers = new Map<RefusalCode | "OK", number>();
   app.use(async (c, next) => {
     c.set("requestId", parseRequestId(c.req.header("x-request-id")) ?? deps.newRequestId());
-    return c.req.method === "OPTIONS" ? toResponse(renderPreflight(c.get("requestId"))) : next();
+    if (c.req.method === "OPTIONS") return respond(c, renderPreflight(c.get("requestId")));
+    await next();
+    const code = c.get("refusalCode") ?? "OK";
+    answers.set(code, (answers.get(code) ?? 0) + 1);
+    return;
   });
   const endpointDeps = createEndpointDeps(deps);
   for (const { route, create } of endpoints) {
@@ -39,9 +52,10 @@ export function createTokenApp(deps: TokenAppDeps): TokenApp {
   app.onError((error, c) => {
     const code = error instanceof Fault && error.code === "STORE_UNAVAILABLE" ? "STORE_UNAVAILABLE" : "INTERNAL_ERROR";
     deps.log.error({ code, requestId: c.get("requestId"), cause: describeCause(error) }, "request failed");
-    return toResponse(renderRefusal({ code }, c.get("requestId")));
+    c.set("refusalCode", code);
+    return respond(c, renderRefusal({ code }, c.get("requestId"), c.get("limitHeaders")?.()));
   });
-  return app;
+  return Object.assign(app, { stats: () => ({ answers: Object.fromEntries(answers) }) });
 }
 
 function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
@@ -58,8 +72,12 @@ function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
     maxEntries: 1,
     now: () => deps.now(),
   });
+  const readClientAddress = createClientAddressReader(deps.settings);
   return {
     ...deps,
+    limits: createRequestLimits(deps.settings.limits),
+    readAddressPrefix: (c) =>
+      deriveAddressPrefix(readClientAddress({ peer: c.env?.incoming?.socket.remoteAddress, header: (name) => c.req.header(name) })),
     now: () => deps.now(),
     newRequestId: () => deps.newRequestId(),
     openApi: renderOpenApi({ productName: deps.settings.productName }),
@@ -70,5 +88,6 @@ function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
 
 function answerRefusal(deps: TokenAppDeps, c: Context<TokenEnv>, refusal: ToldRefusal, headers?: Record<string, string>): Response {
   deps.log.debug({ code: refusal.code, requestId: c.get("requestId") }, "request refused");
-  return toResponse(renderRefusal(refusal, c.get("requestId"), headers));
+  c.set("refusalCode", refusal.code);
+  return respond(c, renderRefusal(refusal, c.get("requestId"), { ...c.get("limitHeaders")?.(), ...headers }));
 }

@@ -10,7 +10,10 @@ const parameterOf = (query: string) => {
 
 describe("parseClientConfigQuery", () => {
   it("has defaults, and ignores what it does not know", () => {
-    expect(parse("other=1&exclusive=1")).toEqual({ granted: true, value: { localPort: 8080, fileName: "frpc.toml", caPath: undefined } });
+    expect(parse("other=1&exclusive=1")).toEqual({
+      granted: true,
+      value: { localPort: 8080, fileName: "frpc.toml", caPath: undefined, tokenFile: undefined },
+    });
   });
 
   it.each([
@@ -19,6 +22,8 @@ describe("parseClientConfigQuery", () => {
     "file=a",
     "file=.frpc.toml",
     "caPath=/etc/ca.pem",
+    "tokenFile=/home/me/token.jwt",
+    "tokenFile=C:\\token.jwt",
     "caPath=C:\\ca.pem",
     "caPath=C:/ca.pem",
     "caPath=\\\\host\\share\\ca.pem",

@@ -5,17 +5,32 @@
  */
 import type { HttpBindings } from "@hono/node-server";
 import type { RouteConfig } from "@hono/zod-openapi";
+import type { RefusalCode } from "@keyhole/core";
 import type { Context, Handler } from "hono";
 import type { ToldRefusal } from "./answer.ts";
+import type { RequestLimits } from "./request-limits.ts";
 import type { ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
 
 /** `Bindings` are there on a listener, and not when the app is called without a port. */
-export type TokenEnv = { readonly Bindings: Partial<HttpBindings>; readonly Variables: { requestId: string } };
+export type TokenEnv = {
+  readonly Bindings: Partial<HttpBindings>;
+  readonly Variables: {
+    requestId: string;
+    /** What the code of the answer is, for the counters; undefined for what is no refusal. */
+    refusalCode: RefusalCode | undefined;
+    /** `RateLimit` and its policy as they are when the answer leaves; undefined where nothing is limited. */
+    limitHeaders: (() => Readonly<Record<string, string>>) | undefined;
+  };
+};
 
 /** What a handler gets beside the app's own capabilities. */
 export type EndpointDeps = TokenAppDeps & {
-  /** Answers a refusal, with a line in the log. */
+  /** Answers a refusal, with a line in the log, and the limits of the request where it has some. */
   readonly refuse: (c: Context<TokenEnv>, refusal: ToldRefusal) => Response;
+  /** What may be asked of the endpoints that take proofs, together. */
+  readonly limits: RequestLimits;
+  /** The network that a request is counted with. */
+  readonly readAddressPrefix: (c: Context<TokenEnv>) => string;
   /** `/openapi.json`, rendered once. */
   readonly openApi: string;
   /** All checks of readiness, asked at most once a second however many ask us. Never throws. */

@@ -2,8 +2,9 @@
  * Public HTTP: a proof in, a tunnel token out. `createTokenApp` is the API as a value, `startTokenService` its listener,
  * `renderOpenApi` its document.
  */
-export { createTokenApp, type TokenApp } from "./app.ts";
+export { createTokenApp, type TokenApp, type TokenAppStats } from "./app.ts";
 export { renderOpenApi } from "./openapi.ts";
-export type { ClientConfigOptions, Log, ReadinessChecks, TokenAppDeps, TokenAppSettings } from "./token-app-deps.ts";
+export type { ClientConfigOptions, Log, ReadinessChecks, TokenAppDeps, TokenAppSettings, TokenType } from "./token-app-deps.ts";
 export type { TokenGrant, TokenTransport } from "./token-grant.ts";
 export { startTokenService, type TokenService, type TokenServiceOptions } from "./token-service.ts";
+export { mintTunnelJwt } from "./tunnel-jwt-mint.ts";

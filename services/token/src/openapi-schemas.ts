@@ -2,10 +2,10 @@
  * The shapes of the public API's answers, as the OpenAPI document shows them. Tests hold real answers against them.
  */
 import { z } from "@hono/zod-openapi";
-import { describeProblem, type RefusalCode, refusalCodes, refusals } from "@keyhole/core";
+import { type RefusalCode, refusalCodes, refusals } from "@keyhole/core";
 
-const exampleId = "018f2f6e-7f3a-7cc0-9a52-2f1c5a4b7d10";
 const exampleWallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+const exampleAccount = "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ";
 const exampleLabel = exampleWallet.toLowerCase();
 const exampleUrl = `https://${exampleLabel}.server.example`;
 const exampleCa = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n";
@@ -35,13 +35,38 @@ export const problemSchema = z
   .catchall(z.unknown())
   .openapi("Problem");
 
+const signedFields = {
+  walletAddress: z.string().openapi({
+    description: "As it was signed: EVM, all lower case or with its EIP-55 checksum; or a Stellar account G….",
+  }),
+  timestamp: z.int().openapi({ description: "As it was signed: Unix seconds, at most 300 s from our clock." }),
+  signature: z.string().openapi({
+    description: "EVM: 65 bytes as 0x and 130 hexadecimal digits (EIP-191). Stellar: 64 bytes in base64 or hexadecimal (SEP-53).",
+  }),
+};
+const signedExample = { walletAddress: exampleWallet, timestamp: 1_770_163_200, signature: `0x${"1b".repeat(65)}` };
+const tokenTypeField = z.enum(["hmac", "jwt"]).optional().openapi({ description: "hmac when it is left out." });
+
+/** Other fields are refused, and so is one that stands twice. */
+export const signedRequestSchema = z.strictObject(signedFields).openapi("SignedRequest", { example: signedExample });
+
 export const tokenRequestSchema = z
-  .object({
-    walletAddress: z.string().openapi({ description: "As it was signed: all lower case, or with its EIP-55 checksum." }),
-    timestamp: z.int().min(0).openapi({ description: "As it was signed: Unix seconds, at most 300 s from our clock." }),
-    signature: z.string().openapi({ description: "65 bytes as 0x and 130 hexadecimal digits (EIP-191)." }),
+  .union([
+    z.strictObject({ ...signedFields, tokenType: tokenTypeField }).openapi("SignedTokenRequest", { example: signedExample }),
+    z.strictObject({ tokenType: tokenTypeField }).openapi("BearerTokenRequest", { example: { tokenType: "jwt" } }),
+  ])
+  .openapi("TokenRequest");
+
+export const revocationSchema = z
+  .strictObject({
+    revoked: z.literal(true),
+    walletAddress: z.string(),
+    notBefore: instant().openapi({ description: "Whatever was issued before is revoked." }),
+    enforced: z.boolean().openapi({ description: "false: recorded; what is open will be cut as soon as the plugin is back." }),
   })
-  .openapi("TokenRequest", { example: { walletAddress: exampleWallet, timestamp: 1_770_163_200, signature: `0x${"1b".repeat(65)}` } });
+  .openapi("Revocation", {
+    example: { revoked: true, walletAddress: exampleWallet, notBefore: "2026-02-04T12:00:01Z", enforced: true },
+  });
 
 export const tokenGrantSchema = z
   .strictObject({
@@ -51,7 +76,7 @@ export const tokenGrantSchema = z
     serverPort: z.int(),
     expiresAt: instant(),
     tunnelUrl: z.string().openapi({ description: "Where the app can be opened." }),
-    tokenType: z.literal("hmac"),
+    tokenType: z.enum(["hmac", "jwt"]),
     renewAfter: instant().openapi({ description: "Ask for the next token from here on: half of the life." }),
     proxyName: z.string().openapi({ description: "The proxy's name in a frpc.toml with user = subdomain." }),
     transports: z
@@ -65,6 +90,10 @@ export const tokenGrantSchema = z
         }),
       )
       .min(1),
+    enforced: z
+      .boolean()
+      .optional()
+      .openapi({ description: "With exclusive=1: what is older comes in no more (false: when the plugin is back)." }),
   })
   .openapi("TokenGrant", {
     example: {
@@ -116,41 +145,20 @@ const checksSchema = z
   .openapi({ description: "Each part by name." });
 export const readySchema = z.strictObject({ ready: z.literal(true), checks: checksSchema }).openapi("Ready");
 export const healthSchema = z
-  .strictObject({ status: z.enum(["healthy", "degraded"]), service: z.literal("keyhole"), version: z.string() })
-  .openapi("Health", { example: { status: "healthy", service: "keyhole", version: "0.1.0" } });
+  .strictObject({ status: z.enum(["healthy", "degraded"]), service: z.literal("keyhole"), version: z.string(), server_address: z.string() })
+  .openapi("Health", { example: { status: "healthy", service: "keyhole", version: "0.1.0", server_address: exampleAccount } });
 
-/** Refusals that any request may meet. */
-const anywhere: readonly RefusalCode[] = [
-  "REQUEST_MALFORMED",
-  "METHOD_NOT_ALLOWED",
-  "REQUEST_TIMEOUT",
-  "HEADERS_TOO_LARGE",
-  "INTERNAL_ERROR",
-];
+export const infoSchema = z
+  .strictObject({
+    server_address: z.string().openapi({ description: "The Stellar account of this server: `aud` of a Stellar JWT." }),
+    websocket_url: z.null().openapi({ description: "There is no websocket endpoint for tunnels here." }),
+    services: z.array(z.string()).openapi({ description: "Empty: what a tunnel serves is not restricted by name." }),
+    version: z.string(),
+  })
+  .openapi("Info", { example: { server_address: exampleAccount, websocket_url: null, services: [], version: "0.1.0" } });
 
-/** The `responses` of a route that may refuse with these codes: one entry a status, one example a code. */
-export function describeRefusals(codes: readonly RefusalCode[]) {
-  const byStatus = Map.groupBy([...codes, ...anywhere], (code) => refusals[code].status);
-  return Object.fromEntries(
-    [...byStatus].map(([status, group]) => [
-      status,
-      {
-        description: group.join(", "),
-        content: {
-          "application/problem+json": {
-            schema: problemSchema,
-            examples: Object.fromEntries(
-              group.map((code) => [code, { value: describeProblem({ code, facts: exampleFacts(code) }, exampleId) }]),
-            ),
-          },
-        },
-      },
-    ]),
-  );
-}
-
-function exampleFacts(code: RefusalCode): Record<string, number> {
-  if (code === "TIMESTAMP_EXPIRED") return { serverTime: 1_770_163_920, skewSeconds: -720 };
-  if (code === "TIMESTAMP_IN_FUTURE") return { serverTime: 1_770_162_480, skewSeconds: 720 };
-  return (refusals[code] as { error?: string }).error === "INVALID_TIMESTAMP" ? { serverTime: 1_770_163_200 } : {};
-}
+export const jwksSchema = z
+  .object({
+    keys: z.array(z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string(), kid: z.string() }).catchall(z.unknown())),
+  })
+  .openapi("JwkSet");

@@ -7,21 +7,29 @@ import { endpoints } from "./endpoints.ts";
 
 const about = (productName: string) => `A wallet's address is a hostname; whoever proves the key holds the host.
 
-Sign this text with the wallet (EIP-191 \`personal_sign\`), with the address exactly as you will send it and the time in Unix seconds:
+Sign this text with the wallet (EVM: EIP-191 \`personal_sign\`; Stellar: SEP-53), with the address exactly as you will send it and the time in Unix seconds:
 
     Sign this message to authorize tunnel access for your ${productName}.
 
     Wallet: <walletAddress>
     Timestamp: <timestamp>
 
-Send the three to \`POST /v1/tunnel/token\`. With \`Accept: application/toml\` the answer is a whole \`frpc.toml\` for stock frpc.
+Send the three to \`POST /v1/tunnel/token\`. A Stellar account may send a JWT as Bearer instead: EdDSA, \`iss\` "hvym_tunnler", \`sub\` the account, \`aud\` the \`server_address\` of \`GET /info\`, \`exp\` at most an hour after \`iat\`. With \`Accept: application/toml\` the answer is a whole \`frpc.toml\` for stock frpc.
 
-Every refusal is an RFC 9457 problem document with a stable \`code\`, what is wrong and what to do. CORS is open to every origin, without credentials; nothing may be cached.`;
+To end all tokens and tunnels of the wallet, sign this text and send the three to \`POST /v1/tunnel/revoke\`:
+
+    Sign this message to revoke all tunnel access for your ${productName}.
+
+    Wallet: <walletAddress>
+    Timestamp: <timestamp>
+
+Every refusal is an RFC 9457 problem document with a stable \`code\`, what is wrong and what to do. CORS is open to every origin, without credentials; nothing but the JWK Set may be cached.`;
 
 /** Renders the document as JSON text with a final newline. `productName` is the word in the signed message. */
 export function renderOpenApi(options: { readonly productName?: string } = {}): string {
   const app = new OpenAPIHono();
   for (const { route } of endpoints) app.openAPIRegistry.registerPath(route);
+  app.openAPIRegistry.registerComponent("securitySchemes", "stellarJwt", { type: "http", scheme: "bearer", bearerFormat: "JWT" });
   const document = app.getOpenAPI31Document({
     openapi: "3.1.0",
     info: {

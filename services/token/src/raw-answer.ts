@@ -6,7 +6,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { describeProblem, type RefusalCode } from "@keyhole/core";
-import { renderRefusal } from "./answer.ts";
+import { renderRefusal, sendAnswer } from "./answer.ts";
 
 const lingerMs = 500;
 
@@ -45,7 +45,5 @@ export function findRequestFlaw(incoming: IncomingMessage): RefusalCode | undefi
 
 /** Answers a refusal in place of the app. */
 export function sendRefusal(outgoing: ServerResponse, code: RefusalCode, requestId: string): void {
-  const { status, headers, body } = renderRefusal({ code }, requestId);
-  outgoing.writeHead(status, { ...headers, "Content-Length": Buffer.byteLength(body ?? "") });
-  outgoing.end(body);
+  sendAnswer(outgoing, renderRefusal({ code }, requestId));
 }

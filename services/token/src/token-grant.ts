@@ -3,7 +3,7 @@
  */
 import type { Label, TokenRecord } from "@keyhole/core";
 import { printInstant } from "./instant.ts";
-import type { TokenAppSettings } from "./token-app-deps.ts";
+import type { TokenAppSettings, TokenType } from "./token-app-deps.ts";
 
 /** One way to reach frps, with the CA to trust on that way. */
 export type TokenTransport = {
@@ -24,12 +24,14 @@ export type TokenGrant = {
   readonly serverPort: number;
   readonly expiresAt: string;
   readonly tunnelUrl: string;
-  readonly tokenType: "hmac";
+  readonly tokenType: TokenType;
   /** Half of the token's life: ask for the next one from here on. */
   readonly renewAfter: string;
   /** `name` of the proxy in a frpc.toml that has `user = subdomain`; frps then sees `<subdomain>.<proxyName>`. */
   readonly proxyName: string;
   readonly transports: readonly TokenTransport[];
+  /** Only when `?exclusive=1` was asked for: what is older is refused from now on (`false`: as soon as the plugin is back). */
+  readonly enforced?: boolean;
 };
 
 /** With `user = <label>` frpc registers `<label>.app`, a name that no other label can take. */
@@ -45,7 +47,7 @@ export function deriveTokenGrant(record: TokenRecord, token: string, caPem: stri
     serverPort: settings.serverPort,
     expiresAt: printInstant(record.expiresAt),
     tunnelUrl: settings.tunnelUrl(record.label),
-    tokenType: "hmac",
+    tokenType: record.kind === "jwt" ? "jwt" : "hmac",
     renewAfter: printInstant(middle),
     proxyName,
     transports: [{ protocol: "tcp", addr: settings.serverAddr, port: settings.serverPort, serverName: settings.serverName, ca: caPem }],

@@ -66,6 +66,7 @@ describe("configuration", () => {
     ['[edge]\ncertFile = "a.pem"', "set both"],
     ['[edge]\npublicUrl = "https://{label}.elsewhere.example"', "must be of the domain"],
     ['[edge]\npublicUrl = "https://tunnel.localhost"', "{label}"],
+    ['[edge]\npublicUrl = "https://{label}.tunnel.localhost:70080"', "a port that exist"],
     ['[edge]\nlisten = "127.0.0.1:8787"', "is token.listen's already"],
     ["[frps]\nbindPort = 7000", "is control.listen's already"],
     ["version = 2", "version"],
@@ -74,6 +75,77 @@ describe("configuration", () => {
     ["a = [", "not valid TOML"],
   ])("refuses %j", (text, why) => {
     expect(problemsOf(text)).toContain(why);
+  });
+
+  it("takes networks as a list, from the file or from a variable with commas, each as a CIDR", () => {
+    const networks = ["10.0.0.0/8", "203.0.113.7", "2001:db8::/32", "::1"];
+    const wanted = ["10.0.0.0/8", "203.0.113.7/32", "2001:db8::/32", "::1/128"];
+    expect(parse(`token.trustedProxies = ${JSON.stringify(networks)}`)["token.trustedProxies"]).toEqual(wanted);
+    expect(parse("", { KEYHOLE_EDGE_TRUSTED_PROXIES: ` ${networks.join(" , ")},` })["edge.trustedProxies"]).toEqual(wanted);
+    expect(parse("")["edge.trustedProxies"]).toEqual([]);
+  });
+
+  it.each([
+    ["10.0.0.1/8", "is not where a network begins; did you mean 10.0.0.0/8?"],
+    ["203.0.113.200/26", "did you mean 203.0.113.192/26?"],
+    ["2001:db8:1::/32", "did you mean 2001:db8::/32?"],
+    ["10.0.0.0/33", "must end with /0 to /32"],
+    ["::/129", "must end with /0 to /128"],
+    ["10.0.0.0/08", "must end with /0 to /32"],
+    ["0.0.0.0/0", "is everybody"],
+    ["::/0", "is everybody"],
+    ["::ffff:10.0.0.0/104", "write it as IPv4"],
+    ["10.0.0", "is not a network such as"],
+    ["fe80::1%eth0", "is not a network such as"],
+    ["10.0.0.0/8/8", "is not a network such as"],
+    ["proxy.example.org", "is not a network such as"],
+  ])("refuses the network %s, with what it should be", (network, why) => {
+    const problems = problemsOf(`edge.trustedProxies = ["192.0.2.0/24", "${network}"]`);
+    expect(problems).toContain(`edge.trustedProxies: "${network}" `);
+    expect(problems).toContain(why);
+  });
+
+  it.each([
+    ["https://gateway.example.org", "https://gateway.example.org"],
+    ["https://gateway.example.org/base/", "https://gateway.example.org/base"],
+    ["http://127.0.0.1:8080", "http://127.0.0.1:8080"],
+    ["http://[::1]:8080/", "http://[::1]:8080"],
+    ["http://localhost", "http://localhost"],
+  ])("takes the gateway %s", (text, url) => {
+    expect(parse(`vana.gatewayUrl = "${text}"`)["vana.gatewayUrl"]).toBe(url);
+  });
+
+  it.each([
+    ["gateway.example.org", "must be a URL such as"],
+    ["ftp://gateway.example.org", "must be a URL such as"],
+    ["https://user@gateway.example.org", "must not hold a user"],
+    ["https://gateway.example.org/?", "must not have a query"],
+    ["https://gateway.example.org/#x", "must not have a query or a fragment"],
+    ["http://gateway.example.org", "must be https"],
+    ["http://127.0.0.1.example.org", "must be https"],
+  ])("refuses the gateway %s", (url, why) => {
+    expect(problemsOf(`vana.gatewayUrl = "${url}"`)).toContain(`vana.gatewayUrl: ${why}`);
+  });
+
+  it("reads a variable as its setting is meant: a number, a yes or no, or text that only looks like one", () => {
+    const env = { KEYHOLE_LIMITS_LOGINS_IN_FLIGHT: "7", KEYHOLE_TOKEN_PRODUCT_NAME: "2001", KEYHOLE_VANA_REQUIRE_REGISTRATION: "true" };
+    expect(parse('vana.gatewayUrl = "https://gateway.example.org"', env)).toMatchObject({
+      "limits.loginsInFlight": 7,
+      "token.productName": "2001",
+      "vana.requireRegistration": true,
+    });
+    expect(problemsOf("", { KEYHOLE_VANA_REQUIRE_REGISTRATION: "yes" })).toContain("must be true or false");
+    expect(problemsOf("limits.loginsInFlight = 0")).toContain("limits.loginsInFlight: must be 1 or more");
+  });
+
+  it("needs a gateway where registration is required", () => {
+    expect(problemsOf("vana.requireRegistration = true")).toContain("vana.requireRegistration: needs vana.gatewayUrl");
+  });
+
+  it("resolves the file of a secret, and leaves a credential's name alone", () => {
+    const key = "stellar.serverSecretFile";
+    expect(parse(`${key} = "secret"`)[key]).toBe("/srv/keyhole/secret");
+    expect(parse(`${key} = "credential:stellar"`)[key]).toBe("credential:stellar");
   });
 
   it("10: keeps token service, hook and metrics on loopback whatever is written", () => {

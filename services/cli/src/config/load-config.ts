@@ -6,10 +6,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Fault } from "@keyhole/core";
 import { parse } from "smol-toml";
+import { credentialForm } from "../state/secret-file.ts";
 import { type Config, environmentName, type ListenAddress, type SettingKey, settings } from "./settings.ts";
 
 const keys = Object.keys(settings) as SettingKey[];
-const pathKeys: ReadonlySet<string> = new Set(["stateDir", "edge.certFile", "edge.keyFile"]);
+const pathKeys: ReadonlySet<string> = new Set(["stateDir", "edge.certFile", "edge.keyFile", "stellar.serverSecretFile"]);
 /** Variables that are read elsewhere: the log's level, and where frp's releases come from. */
 const otherVariables: ReadonlySet<string> = new Set(["KEYHOLE_LOG_LEVEL", "KEYHOLE_FRP_RELEASES"]);
 
@@ -50,15 +51,18 @@ export function parseConfig(source: {
     if (!name.startsWith("KEYHOLE_") || text === undefined || text === "" || otherVariables.has(name)) continue;
     const key = variables.get(name);
     if (key === undefined) problems.push(`${name}: unknown variable${suggest(name, [...variables.keys()])}`);
-    else given.set(key, { value: /^-?[0-9]+$/.test(text) ? Number(text) : text, from: name });
+    else given.set(key, { value: readVariable(key, text), from: name });
   }
   const config: Record<string, unknown> = {};
   for (const key of keys) {
     const entry = given.get(key) ?? { value: settings[key].fallback, from: key };
     const result = settings[key].schema.safeParse(entry.value);
     if (!result.success) problems.push(`${entry.from}: ${result.error.issues.map((issue) => issue.message).join("; ")}`);
-    else config[key] = pathKeys.has(key) && typeof result.data === "string" ? resolve(source.base, result.data) : result.data;
+    else config[key] = pathKeys.has(key) && typeof result.data === "string" ? resolvePath(source.base, result.data) : result.data;
   }
+  // Whoever sits between us and the gateway could answer in its name.
+  if (source.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0")
+    problems.push("NODE_TLS_REJECT_UNAUTHORIZED: must not be 0, for then no certificate is checked; unset it");
   if (problems.length === 0) problems.push(...crossCheck(config as Config));
   if (problems.length > 0)
     throw new Fault(
@@ -67,6 +71,22 @@ export function parseConfig(source: {
     );
   return config as Config;
 }
+
+/** A variable is text: what it is meant as depends on the setting. Lists are separated by commas. */
+function readVariable(key: SettingKey, text: string): unknown {
+  const { fallback } = settings[key];
+  if (typeof fallback === "number") return /^-?[0-9]+$/.test(text) ? Number(text) : text;
+  if (typeof fallback === "boolean") return text === "true" ? true : text === "false" ? false : text;
+  if (Array.isArray(fallback))
+    return text
+      .split(",")
+      .map((entry) => entry.trim())
+      .filter((entry) => entry !== "");
+  return text;
+}
+
+/** A credential of systemd is a name, not a path. */
+const resolvePath = (base: string, text: string): string => (credentialForm.test(text) ? text : resolve(base, text));
 
 function readConfigFile(file: string): string {
   try {
@@ -104,6 +124,8 @@ function crossCheck(config: Config): string[] {
   const url = config["edge.publicUrl"];
   if (url !== undefined && !new RegExp(`^https?://\\{label\\}\\.${config.domain.replaceAll(".", "\\.")}(:|$)`).test(url))
     problems.push(`edge.publicUrl: must be of the domain, as in https://{label}.${config.domain}`);
+  if (config["vana.requireRegistration"] && config["vana.gatewayUrl"] === undefined)
+    problems.push("vana.requireRegistration: needs vana.gatewayUrl, the gateway that knows who is registered");
   const used = new Map<number, string>();
   const claim = (key: string, port: number): void => {
     if (port === 0) return;

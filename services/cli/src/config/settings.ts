@@ -3,6 +3,7 @@
  * from this file, so the sentence beside a key is its documentation.
  */
 import { z } from "zod";
+import { gatewayUrl, networks } from "./setting-forms.ts";
 
 /** Where something listens. Port 0: a free one is chosen once and kept in `<stateDir>/ports.json`. */
 export type ListenAddress = { readonly host: string; readonly port: number };
@@ -25,12 +26,23 @@ const loopbackListen = listen.refine(
 /** Letters of the domain feed the letter case that is new for every registration; an EVM label is only sure to add its x. */
 const minDomainLetters = 15;
 
+/** Lower-case labels, at least two, without scheme, port or trailing dot. */
+const domainForm = /^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/;
+
 const domain = z
   .string()
-  .regex(
-    /^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/,
-    "must be a lower-case domain name of two labels or more, without scheme, port or trailing dot",
-  )
+  .superRefine((name, context) => {
+    if (domainForm.test(name)) return;
+    const meant = name
+      .toLowerCase()
+      .replace(/^[a-z+]+:\/\//, "")
+      .replace(/^\*\./, "")
+      .replace(/[/:?#].*$/, "")
+      .replace(/\.+$/, "");
+    const suggestion = meant !== name && domainForm.test(meant) ? `; did you mean ${meant}?` : "";
+    const message = `must be a lower-case domain name of two labels or more, without scheme, port or trailing dot${suggestion}`;
+    context.addIssue({ code: "custom", message });
+  })
   .refine((name) => !/^[0-9.]+$/.test(name), "must be a name, not an IP address")
   .refine(
     (name) => name.replace(/[^a-z]/g, "").length >= minDomainLetters,
@@ -42,10 +54,12 @@ const publicUrl = z
   .regex(
     /^https?:\/\/\{label\}\.[a-z0-9.-]+(?::[0-9]{1,5})?$/,
     "must be like https://{label}.example.org, with {label} where the wallet's label goes and no path",
-  );
+  )
+  .refine((text) => URL.canParse(text.replace("{label}", "x")), "must have a host name and a port that exist: 1 to 65535");
 
 const path = z.string().min(1).max(4096);
 const seconds = (least: number, most: number) => z.int().min(least).max(most);
+const limit = z.int().min(1, "must be 1 or more").max(1_000_000, "must be 1000000 or less");
 
 /** Each setting by its TOML key. `meaning` is one line for the manual. */
 export const settings = {
@@ -68,6 +82,11 @@ export const settings = {
     fallback: 300,
     meaning: "How far a proof's timestamp may be from our clock, either way.",
   },
+  "token.trustedProxies": {
+    schema: networks,
+    fallback: [],
+    meaning: "Networks of proxies in front of the token service whose `X-Forwarded-For` is believed. The edge is, without this.",
+  },
   "control.listen": { schema: listen, fallback: "127.0.0.1:7000", meaning: "Where frpc connects; TLS ends here." },
   "control.host": {
     schema: z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, "must be a host name or an IP address"),
@@ -89,6 +108,11 @@ export const settings = {
   },
   "edge.keyFile": { schema: path.optional(), fallback: undefined, meaning: "PEM private key of `edge.certFile`." },
   "edge.appTimeoutSeconds": { schema: seconds(1, 600), fallback: 60, meaning: "How long an app may take until its answer begins." },
+  "edge.trustedProxies": {
+    schema: networks,
+    fallback: [],
+    meaning: "Networks of load balancers in front of the edge whose `X-Forwarded-For` is believed; from anybody else it is replaced.",
+  },
   "frps.bindPort": { schema: port, fallback: 0, meaning: "frps's port for clients, on loopback." },
   "frps.vhostHttpPort": { schema: port, fallback: 0, meaning: "frps's port for requests, on loopback." },
   "frps.dashboardPort": { schema: port, fallback: 0, meaning: "frps's dashboard, on loopback." },
@@ -97,6 +121,51 @@ export const settings = {
     schema: loopbackListen,
     fallback: "127.0.0.1:9400",
     meaning: "Prometheus metrics at `/metrics`, liveness at `/healthz`.",
+  },
+  "limits.tokenRequestsPerMinute": {
+    schema: limit,
+    fallback: 60,
+    meaning: "Requests for a token or a revocation from one network (/24 of IPv4, /56 of IPv6).",
+  },
+  "limits.tokensPerMinute": { schema: limit, fallback: 10, meaning: "Tokens of one wallet, and as many revocations." },
+  "limits.failedProofsPerMinute": {
+    schema: limit,
+    fallback: 20,
+    meaning: "Proofs and credentials that prove nothing, from one network; then its next ones are not looked at.",
+  },
+  "limits.tokenRequestsInFlight": {
+    schema: limit,
+    fallback: 256,
+    meaning: "Token requests under way at once; more are told to come back.",
+  },
+  "limits.connectionsPerAddress": { schema: limit, fallback: 256, meaning: "Connections of one address to the control port at once." },
+  "limits.loginsPerAddressPerMinute": {
+    schema: limit,
+    fallback: 600,
+    meaning: "New connections of one address to the control port, and logins.",
+  },
+  "limits.loginsPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Logins of one wallet." },
+  "limits.proxiesPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Proxies that one wallet's clients register." },
+  "limits.loginsInFlight": { schema: limit, fallback: 2000, meaning: "Logins under way at once; more are told to come back." },
+  "vana.gatewayUrl": {
+    schema: gatewayUrl.optional(),
+    fallback: undefined,
+    meaning: "The Vana gateway, which knows whose server a wallet is. Without it only a wallet that signs for itself is admitted.",
+  },
+  "vana.requireRegistration": {
+    schema: z.boolean("must be true or false"),
+    fallback: false,
+    meaning: "Admit a Vana claim only when the gateway knows its server, a wallet's own too.",
+  },
+  "vana.audience": {
+    schema: z.string().regex(/^[\x21-\x7e]{1,256}$/, "must be 1 to 256 printable ASCII characters without a space"),
+    fallback: "https://tunnel.vana.org",
+    meaning: "The `aud` that a Vana claim must carry.",
+  },
+  "stellar.serverSecretFile": {
+    schema: path.optional(),
+    fallback: undefined,
+    meaning: "File with the server's Stellar secret (`S…`), or `credential:NAME`. Default: one is made, and kept in `stateDir`.",
   },
 } as const satisfies Record<string, { schema: z.ZodType; fallback: unknown; meaning: string }>;
 

@@ -9,7 +9,7 @@ export type EdgePart = AsyncDisposable & { readonly edge: NodeEdge; readonly caP
 
 /** Starts it. It answers honestly from its map files with nothing else of ours alive. `stopGraceMs`: what is under way gets at a stop. */
 export async function startEdgePart(foundation: Foundation, options: { readonly stopGraceMs?: number } = {}): Promise<EdgePart> {
-  const { config, world, state, portOf, component } = foundation;
+  const { config, world, state, internal, portOf, component } = foundation;
   const certificate = await openControlCertificate({ state, host: config["control.host"], now: world.now });
   const { certFile, keyFile } = { certFile: config["edge.certFile"], keyFile: config["edge.keyFile"] };
   const edge = await startNodeEdge({
@@ -30,7 +30,12 @@ export async function startEdgePart(foundation: Foundation, options: { readonly 
       keyFile: certificate.keyFile,
     },
     frps: { host: loopback, bindPort: portOf("frps.bindPort"), vhostPort: portOf("frps.vhostHttpPort") },
-    tokenService: { host: config["token.listen"].host, port: portOf("token.listen") },
+    tokenService: { host: config["token.listen"].host, port: portOf("token.listen"), edgePassword: internal.edgePassword },
+    trustedProxies: config["edge.trustedProxies"],
+    limits: {
+      connectionsPerAddress: config["limits.connectionsPerAddress"],
+      loginsPerAddressPerMinute: config["limits.loginsPerAddressPerMinute"],
+    },
     ...options,
     now: world.now,
     newRequestId: world.newRequestId,

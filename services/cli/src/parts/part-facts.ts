@@ -1,4 +1,5 @@
 /** What each part says about itself when `keyhole status` asks. */
+import { signatureBackends } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
 import type { Plugin } from "@keyhole/plugin";
 import type { Supervisor } from "@keyhole/supervisor";
@@ -40,7 +41,7 @@ export async function readTokenFacts(
     problems.push(`tokens.db cannot be used (${store.detail}): no token can be issued. The log of this part says why and what helps.`);
   return {
     summary: store.ok ? "issues tokens" : "issues no tokens",
-    facts: { url, store: store.ok ? "ok" : (store.detail ?? "") },
+    facts: { url, store: store.ok ? "ok" : (store.detail ?? ""), signatures: describeBackends() },
     problems,
   };
 }
@@ -50,7 +51,7 @@ export async function readPluginFacts(
   foundation: Foundation,
   parts: { readonly plugin: Plugin; readonly edgeIsThere: boolean | undefined; checkStore(): Promise<void> },
 ): Promise<PartFacts> {
-  const { sessions, connected, reconciledAt, isFrpsThere } = parts.plugin.stats();
+  const { sessions, connected, reconciledAt, isFrpsThere, gateway } = parts.plugin.stats();
   const store = await checkStore(parts.checkStore);
   const ageMs = reconciledAt === undefined ? undefined : Math.max(0, foundation.world.now().getTime() - reconciledAt.getTime());
   const problems = describeWrongPort(foundation, "plugin.listen", parts.plugin.hookPort, "frps calls");
@@ -63,6 +64,8 @@ export async function readPluginFacts(
     );
   if (parts.edgeIsThere === false)
     problems.push("the edge cannot be reached: changes wait in its map files until it is back. Is the edge running?");
+  if (gateway !== undefined && gateway !== "closed")
+    problems.push("the Vana gateway does not answer: claims that need its word are refused. Is vana.gatewayUrl right, and up?");
   if (!store.ok)
     problems.push(`sessions.db cannot be written (${store.detail}): logins go on, history is lost. The log of this part says why.`);
   return {
@@ -72,6 +75,8 @@ export async function readPluginFacts(
       sessions,
       tunnels: connected,
       dashboardRead: ageMs === undefined ? "not yet" : `${seconds(ageMs)} ago`,
+      signatures: describeBackends(),
+      ...(gateway === undefined ? {} : { gateway: gateway === "closed" ? "asked" : gateway === "open" ? "away" : "tried again" }),
       edge: parts.edgeIsThere === undefined ? "in this process" : parts.edgeIsThere ? "reachable" : "away",
     },
     problems,
@@ -107,6 +112,12 @@ function describeWrongPort(foundation: Foundation, key: string, port: number, wh
   return port === known
     ? []
     : [`it listens on port ${port}, which was handed over, and ${who} port ${known}. Set ${key} to port ${port}, for every part.`];
+}
+
+/** Native code, or wasm where that could not be loaded: then checks take three times as long. */
+function describeBackends(): string {
+  const { secp256k1, ed25519 } = signatureBackends();
+  return `secp256k1 ${secp256k1}, Ed25519 ${ed25519}`;
 }
 
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;

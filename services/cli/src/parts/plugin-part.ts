@@ -7,7 +7,10 @@ import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
 import { openSessionStore } from "@keyhole/store";
 import { loopback } from "../listeners.ts";
 import { openKeyRing } from "../state/key-files.ts";
+import { openVerifyKeys } from "../state/signing-keys.ts";
+import { readStellarAddress } from "../state/stellar-server.ts";
 import { dashboardUser, type Foundation, hookUser, marker } from "./foundation.ts";
+import { testSignatures } from "./test-signatures.ts";
 
 /** A running plugin. */
 export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; checkStore(): Promise<void> };
@@ -19,6 +22,8 @@ export async function startPluginPart(
 ): Promise<PluginPart> {
   const { config, world, state, internal, portOf, component } = foundation;
   const { now, randomBytes } = world;
+  const log = component("plugin");
+  testSignatures(log);
   await using stack = new AsyncDisposableStack();
   const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store") }));
   const dashboard = createDashboard({
@@ -36,14 +41,27 @@ export async function startPluginPart(
       tokens: parts.tokens,
       sessions,
       door: createDoor({ mapsDir: state.folder("maps"), runtime: parts.runtime, now, log: component("edge") }),
-      tokenKeys: openKeyRing({ state, purpose: "token-hmac", isShared: true, now, randomBytes }),
-      ticketKeys: openKeyRing({ state, purpose: "ticket-hmac", isShared: false, now, randomBytes }),
+      tokenKeys: openKeyRing({ state, purpose: "token-hmac", isShared: true, now, randomBytes, log }),
+      ticketKeys: openKeyRing({ state, purpose: "ticket-hmac", isShared: false, now, randomBytes, log }),
+      verifyKeys: openVerifyKeys({ state, now, log }),
+      stellarAddress: readStellarAddress(state, now),
+      vana: {
+        audience: config["vana.audience"],
+        requireRegistration: config["vana.requireRegistration"],
+        gatewayUrl: config["vana.gatewayUrl"],
+      },
+      limits: {
+        loginsPerIdentityPerMinute: config["limits.loginsPerIdentityPerMinute"],
+        proxiesPerIdentityPerMinute: config["limits.proxiesPerIdentityPerMinute"],
+        loginsInFlight: config["limits.loginsInFlight"],
+        failedProofsPerMinute: config["limits.failedProofsPerMinute"],
+      },
       ttlSeconds: config["token.ttlSeconds"],
       sendKick: ({ runId, metas, timeoutMs }) => kick({ host: loopback, port: portOf("frps.bindPort"), runId, metas, timeoutMs, now }),
       readFrps: createReadFrps(dashboard),
       now,
       randomBytes,
-      log: component("plugin"),
+      log,
     }),
   );
   const running = stack.move();

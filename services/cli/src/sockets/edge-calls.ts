@@ -43,7 +43,9 @@ export const edgeResults = z.object({
 });
 
 /** The answer to `connectionOf`. */
-export const controlConnection = z.object({ id: z.string(), source: z.string() }).nullable();
+export const controlConnection = z
+  .object({ id: z.string(), source: z.string(), retryAfterSeconds: z.number().int().positive().exactOptional() })
+  .nullable();
 
 /** Performs a call that has arrived on the running edge. Null stands for undefined, which JSON does not have. */
 export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeof edgeCall>): Promise<unknown> {

@@ -48,7 +48,12 @@ async function startEdge(calls: unknown[], slow?: Promise<void>): Promise<AsyncD
     keepOnly: hear("keepOnly"),
     cut: async (id) => id === "known",
     claimedBy: async (holder) => (holder === "holder" ? "7-1" : undefined),
-    connectionOf: async (address) => (address === "127.0.0.1:4" ? { id: "7-1", source: "10.0.0.1:5" } : undefined),
+    connectionOf: async (address) =>
+      address === "127.0.0.1:4"
+        ? { id: "7-1", source: "10.0.0.1:5" }
+        : address === "127.0.0.1:6"
+          ? { id: "7-2", source: "10.0.0.1:7", retryAfterSeconds: 3 }
+          : undefined,
   };
   const app = new Hono();
   serveEdgeCalls(app, Promise.resolve(runtime));
@@ -94,6 +99,7 @@ describe("edge.sock", () => {
     expect(await Promise.all([runtime.cut("known"), runtime.cut("gone")])).toEqual([true, false]);
     expect(await Promise.all([runtime.claimedBy("holder"), runtime.claimedBy("x")])).toEqual(["7-1", undefined]);
     expect(await runtime.connectionOf("127.0.0.1:4")).toEqual({ id: "7-1", source: "10.0.0.1:5" });
+    expect(await runtime.connectionOf("127.0.0.1:6")).toEqual({ id: "7-2", source: "10.0.0.1:7", retryAfterSeconds: 3 });
     expect(await runtime.connectionOf("127.0.0.1:5")).toBeUndefined();
   });
 

@@ -1,6 +1,7 @@
 /**
- * `plugin.sock`: what the plugin knows of a label, asked by the token service. When the plugin is away, what the store says
- * and who was asked last stand in, and the answer says that it is stale (DESIGN.md §4).
+ * `plugin.sock`: what the plugin knows of a label, and the word that a revocation is committed; both are the token
+ * service's. When the plugin is away, what the store says and who was asked last stand in, and the answer says that it is
+ * stale (DESIGN.md §4); a revocation is then enforced when it is back.
  */
 import { type Label, parseLabel, type ReadTunnelStatus, type SessionReader, type TunnelStatus } from "@keyhole/core";
 import type { Hono } from "hono";
@@ -19,6 +20,61 @@ export function serveTunnelStatus(app: Hono, readStatus: ReadTunnelStatus): void
     const label = parseLabel(c.req.param("label"));
     return label === undefined ? c.json({ code: "LABEL_MALFORMED" }, 400) : c.json(await readStatus(label));
   });
+}
+
+/** Adds the word that revocations are committed. It is answered when the edge refuses new requests of those labels. */
+export function serveRevocations(app: Hono, enforceRevocations: () => Promise<void>): void {
+  app.post("/revocations", async (c) => {
+    await enforceRevocations();
+    return c.json({});
+  });
+}
+
+/** What becomes of a revocation that is recorded: `pending` means that the plugin will enforce it when it can. */
+export type TellRevoked = () => Promise<"enforced" | "pending">;
+
+/** How long whoever revokes waits for the plugin and the edge. */
+export const enforceTimeoutMs = 1000;
+
+/**
+ * Tells the plugin. One call enforces all that was committed before it, so those who come while one is under way share the
+ * next. Never rejects.
+ */
+export function createTellRevoked(enforce: () => Promise<unknown>): TellRevoked {
+  let running: Promise<"enforced" | "pending"> | undefined;
+  let next: Promise<"enforced" | "pending"> | undefined;
+
+  function start(): Promise<"enforced" | "pending"> {
+    running = enforce()
+      .then(
+        () => "enforced" as const,
+        () => "pending" as const,
+      )
+      .finally(() => {
+        running = undefined;
+      });
+    return running;
+  }
+
+  return () => {
+    if (running === undefined) return start();
+    next ??= running.then(() => {
+      next = undefined;
+      return start();
+    });
+    return next;
+  };
+}
+
+/** Gives up waiting after a second; the work goes on. */
+export async function withinEnforceTimeout(work: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Error("not enforced in time")), enforceTimeoutMs);
+  try {
+    await Promise.race([work, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Asks the plugin; falls back on `sessions`, the plugin's own file. */

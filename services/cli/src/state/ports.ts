@@ -1,8 +1,9 @@
 /**
  * The ports and passwords between our own parts. A port given as 0 is chosen once and kept in `<stateDir>/ports.json`
- * (0600; 0660 in a shared directory) with the passwords of the hook and the dashboard, so that a restart changes nothing in
- * frps's configuration.
+ * (0600; 0660 in a shared directory) with the passwords of the hook, the dashboard and the edge, so that a restart changes
+ * nothing in frps's configuration.
  */
+import { hash } from "node:crypto";
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { createServer } from "node:net";
 import { basename } from "node:path";
@@ -10,11 +11,12 @@ import { Fault } from "@keyhole/core";
 import { isRecordedAlive, readProcessRecord } from "@keyhole/frp";
 import { createPrivateFile, readPrivateFile, writePrivateFile } from "./private-file.ts";
 
-/** What the file holds: a chosen port by its setting, and the two passwords. */
+/** What the file holds: a chosen port by its setting, and the passwords. `edgePassword`: the edge shows it to the token service. */
 export type InternalPorts = {
   readonly ports: Readonly<Record<string, number>>;
   readonly hookPassword: string;
   readonly dashboardPassword: string;
+  readonly edgePassword: string;
 };
 
 /** Chosen ports are below the range that the system hands out for outgoing connections, so that they stay free. */
@@ -58,9 +60,14 @@ export async function openPorts(options: {
     taken.add(ports[key] ?? 0);
   }
   const password = (): string => Buffer.from(options.randomBytes(24)).toString("base64url");
-  const opened = { ports, hookPassword: kept?.hookPassword ?? password(), dashboardPassword: kept?.dashboardPassword ?? password() };
+  const opened = {
+    ports,
+    hookPassword: kept?.hookPassword ?? password(),
+    dashboardPassword: kept?.dashboardPassword ?? password(),
+    edgePassword: kept?.edgePassword ?? password(),
+  };
   const text = `${JSON.stringify(opened, undefined, 2)}\n`;
-  if (JSON.stringify(opened) === JSON.stringify(kept)) return opened;
+  if (kept?.isComplete === true && JSON.stringify(opened.ports) === JSON.stringify(kept.ports)) return opened;
   if (kept !== undefined || isDamaged(file)) writePrivateFile(file, text, fileMode);
   else if (!createPrivateFile(file, text, fileMode)) return await openPorts(options); // another part was first: its choice holds
   return opened;
@@ -68,17 +75,27 @@ export async function openPorts(options: {
 
 const isDamaged = (file: string): boolean => readPrivateFile(file) !== undefined && readKept(file) === undefined;
 
-function readKept(file: string): InternalPorts | undefined {
+/** What is in the file. `isComplete` false: it was written before the edge had a password. */
+function readKept(file: string): (InternalPorts & { readonly isComplete: boolean }) | undefined {
   const text = readPrivateFile(file)?.toString("utf8");
   if (text === undefined) return undefined;
   try {
-    const { ports, hookPassword, dashboardPassword } = JSON.parse(text) as InternalPorts;
-    const isWhole = typeof ports === "object" && /^[\w-]{32}$/.test(hookPassword) && /^[\w-]{32}$/.test(dashboardPassword);
-    return isWhole ? { ports, hookPassword, dashboardPassword } : undefined;
+    const { ports, hookPassword, dashboardPassword, edgePassword } = JSON.parse(text) as Partial<InternalPorts>;
+    const isWhole = typeof ports === "object" && ports !== null && isPassword(hookPassword) && isPassword(dashboardPassword);
+    if (!isWhole) return undefined;
+    const passwords = { hookPassword, dashboardPassword };
+    if (isPassword(edgePassword)) return { ports, ...passwords, edgePassword, isComplete: true };
+    return { ports, ...passwords, edgePassword: deriveEdgePassword(passwords), isComplete: false };
   } catch {
     return undefined;
   }
 }
+
+const isPassword = (text: unknown): text is string => typeof text === "string" && /^[\w-]{32}$/.test(text);
+
+/** Of parts that complete an old file at the same moment, all come to the same password. */
+const deriveEdgePassword = (of: { readonly hookPassword: string; readonly dashboardPassword: string }): string =>
+  hash("sha256", `edge ${of.hookPassword} ${of.dashboardPassword}`, "buffer").subarray(0, 24).toString("base64url");
 
 async function choose(host: string, taken: ReadonlySet<number>, randomBytes: (length: number) => Uint8Array): Promise<number> {
   for (let attempt = 0; attempt < 200; attempt += 1) {

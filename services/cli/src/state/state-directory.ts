@@ -19,6 +19,7 @@ export type StateDirectory = {
 
 const sharedMode = 0o2770;
 const privateMode = 0o700;
+const publishedMode = 0o2750;
 
 /** Opens the directory; one that is missing is made in the form that is wanted. Throws `Fault("STATE_UNWRITABLE")`. */
 export function openStateDirectory(path: string, wanted: "private" | "shared"): StateDirectory {
@@ -43,6 +44,10 @@ export function openStateDirectory(path: string, wanted: "private" | "shared"): 
 
 /** Makes a directory that only its owner may enter. */
 export const makePrivateDirectory = (path: string): void => makeDirectory(path, privateMode);
+
+/** Makes a directory that its owner writes and, when it is shared, the group reads: what is published to the other parts. */
+export const makePublishedDirectory = (path: string, isShared: boolean): void =>
+  makeDirectory(path, isShared ? publishedMode : privateMode);
 
 function makeDirectory(path: string, mode: number): void {
   try {

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import { writeProcessRecord } from "@keyhole/frp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openControlCertificate } from "./certificates.ts";
-import { openKeyRing } from "./key-files.ts";
 import { findPortHolder, isFree, openPorts } from "./ports.ts";
 import { createPrivateFile } from "./private-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
@@ -47,50 +46,6 @@ describe("the state directory", () => {
     expect(createPrivateFile(join(dir, "one"), "first")).toBe(true);
     expect(createPrivateFile(join(dir, "one"), "second")).toBe(false);
     expect([readFileSync(join(dir, "one"), "utf8"), readdirSync(dir)]).toEqual(["first", ["one"]]);
-  });
-});
-
-describe("key rings", () => {
-  const open = (isShared = true) => openKeyRing({ state: openStateDirectory(dir, "private"), purpose: "ring", isShared, now, randomBytes });
-  const keyNames = (): string[] => readdirSync(join(dir, "keys", "ring"));
-  const keyFile = (): string => join(dir, "keys", "ring", keyNames()[0] ?? "");
-
-  it("6: make one key the first time and give the same one ever after", () => {
-    const first = open()();
-    const again = open()();
-    expect(again).toEqual(first);
-    expect(first.keys[0].secret).toHaveLength(32);
-    expect([modeOf("keys"), modeOf("keys", "ring"), statSync(keyFile()).mode & 0o777]).toEqual([0o700, 0o700, 0o600]);
-    expect(readdirSync(join(dir, "keys"))).toEqual(["ring"]);
-  });
-
-  it("in a shared directory are for the group only where other parts read them", () => {
-    chmodSync(dir, 0o2770);
-    open(true);
-    expect(statSync(keyFile()).mode & 0o777).toBe(0o660);
-    rmSync(join(dir, "keys"), { recursive: true });
-    open(false);
-    expect([statSync(keyFile()).mode & 0o777, modeOf("keys", "ring")]).toEqual([0o600, 0o700]);
-  });
-
-  it("take up a rotation without a restart: the newest mints, all verify", () => {
-    const read = open();
-    const [old] = read().keys;
-    time = new Date(time.getTime() + 5000);
-    writeFileSync(join(dir, "keys", "ring", `${time.getTime()}-0badcafe.key`), `${randomBytes(32).toString("base64url")}\n`, {
-      mode: 0o600,
-    });
-    const keys = read().keys;
-    expect(keys.map(({ id }) => id)).toEqual([`${time.getTime()}-0badcafe`, old.id]);
-  });
-
-  it.each([
-    ["is readable by everybody", () => chmodSync(keyFile(), 0o644), "chmod 600"],
-    ["is cut short", () => writeFileSync(keyFile(), "abc"), "does not hold 32 bytes"],
-  ])("refuse a key that %s, with what to do", (_name, spoil, remedy) => {
-    open();
-    spoil();
-    expect(() => open()).toThrow(remedy);
   });
 });
 
@@ -144,7 +99,22 @@ describe("internal ports", () => {
     expect(await open(wanted)).toEqual(first);
     expect(first.ports["edge.listen"]).toBe(7080);
     expect(new Set(Object.values(first.ports)).size).toBe(3);
-    expect([modeOf("ports.json"), first.hookPassword.length, first.dashboardPassword === first.hookPassword]).toEqual([0o600, 32, false]);
+    expect([modeOf("ports.json"), first.hookPassword.length]).toEqual([0o600, 32]);
+    expect(new Set([first.hookPassword, first.dashboardPassword, first.edgePassword]).size).toBe(3);
+  });
+
+  it("of a file from before the edge had a password are kept; of parts that complete it at once all come to the same", async () => {
+    const first = await open(wanted);
+    const { edgePassword: _, ...former } = first;
+    const put = (): void => writeFileSync(join(dir, "ports.json"), JSON.stringify(former), { mode: 0o600 });
+    put();
+    const completed = await open(wanted);
+    expect(completed).toMatchObject(former);
+    expect(completed.edgePassword).toMatch(/^[\w-]{32}$/);
+    expect(await open(wanted)).toEqual(completed);
+    expect(JSON.parse(readFileSync(join(dir, "ports.json"), "utf8"))).toEqual(completed);
+    put();
+    expect(await open(wanted)).toEqual(completed);
   });
 
   it("stay as they are where the parts run apart, for whoever has taken one is most likely the part it belongs to; of two that choose at once one does", async () => {

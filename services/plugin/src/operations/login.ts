@@ -2,79 +2,120 @@
  * Login: the only place where somebody proves something. The answer rewrites what frps will believe about the client:
  * its run_id is our ticket, its user the label, its metas a session id and nothing else (DESIGN.md §5).
  */
-import { type Door, describeReason, type ReadKeyRing, refuse } from "@keyhole/core";
-import type { HookAnswer, LoginContent } from "@keyhole/frp";
+import { type Door, type Label, type Refusal, refuse, type Verdict } from "@keyhole/core";
+import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
 import type { Adoption } from "../adoption.ts";
-import { readCredential } from "../credential.ts";
+import { type CredentialSettings, readCredential } from "../credential.ts";
+import { type ProofDeps, proveCredential } from "../credential-proof.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
-import type { LoginAttempt, SessionAuthority } from "../session-authority.ts";
+import { findConnection, type LoginConnection } from "../login-connection.ts";
+import type { RefusalAnswers } from "../refusal-answers.ts";
+import type { SessionAuthority } from "../session-authority.ts";
+import type { Session } from "../session-registry.ts";
 
 /** What the operation needs. */
 export type LoginDeps = {
   readonly adoption: Adoption;
   readonly authority: SessionAuthority;
   readonly kicks: Kicks;
-  readonly tokenKeys: ReadKeyRing;
+  readonly credentials: CredentialSettings;
+  readonly proof: ProofDeps;
+  /** Logins that are being decided at the same time. */
+  readonly maxInFlight: number;
   /** The connection behind what frps knows as the client's address, where it came through the edge. */
   readonly connectionOf: Door["connectionOf"];
+  readonly refusals: RefusalAnswers;
   readonly log: Log;
 };
 
 /** frps opens at most this many connections ahead (its own `maxPoolCount`). */
 const maxPoolCount = 5;
+/** The oldest frpc that speaks as our frps does. */
+const oldestClient = { major: 0, minor: 58 };
 
-/** Answers one Login. */
-export async function answerLogin(login: LoginContent, requestId: string, deps: LoginDeps): Promise<HookAnswer> {
-  if (deps.kicks.take(login.metas)) return { kind: "keep" };
-  const connection = deps.connectionOf(login.clientAddress).then(
-    (found) => ({ id: found?.id, source: found?.source, failure: found === undefined ? ("CLIENT_GONE" as const) : undefined }),
-    (cause: unknown) => {
-      deps.log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
-      // Nothing of the client's passes an edge that does not answer, and a session that the edge cannot name cannot be cut.
-      return { id: undefined, source: undefined, failure: "EDGE_SILENT" as const };
-    },
-  );
-  const session = await admit(login, connection, deps);
-  if (!session.granted) {
-    const { code } = session.refusal;
-    deps.log.info({ event: "login.refused", code, requestId, source: (await connection).source, label: session.label }, "login refused");
-    return { kind: "refuse", reason: describeReason(code) };
+/** Makes the operation: it answers one Login. */
+export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: string) => Promise<HookAnswer> {
+  const { kicks, log, refusals } = deps;
+  let inFlight = 0;
+  const warn = (cause: unknown): void => log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
+
+  async function decide(login: LoginContent, requestId: string): Promise<HookAnswer> {
+    const connection = findConnection(login.clientAddress, deps.connectionOf, warn);
+    const session = await admit(login, connection, deps);
+    const { source } = await connection;
+    if (!session.granted) {
+      const { code } = session.refusal;
+      log.info({ event: "login.refused", code, requestId, source, label: session.label }, "login refused");
+      return refusals.answer(session.refusal);
+    }
+    const { label, ticket, id, generation } = session.value;
+    log.info(
+      { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
+      "login admitted",
+    );
+    return { kind: "replace", content: deriveLogin(login, session.value) };
   }
-  const { label, ticket, id, generation } = session.value;
-  const { source } = await connection;
-  deps.log.info(
-    { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
-    "login admitted",
-  );
-  return {
-    kind: "replace",
-    content: {
-      ...login.raw,
-      version: clamp(login.raw["version"]),
-      hostname: clamp(login.raw["hostname"]),
-      os: clamp(login.raw["os"]),
-      arch: clamp(login.raw["arch"]),
-      user: label,
-      run_id: ticket,
-      client_id: "",
-      client_spec: {},
-      pool_count: Math.min(Math.max(login.poolCount, 0), maxPoolCount),
-      metas: { session: id },
-      // The key of an empty token: another one was refused.
-      privilege_key: login.privilegeKey,
-    },
+
+  return async (login, requestId) => {
+    // Before anything that could make it wait, or be used up: somebody's login waits for this one.
+    if (kicks.take(login.metas)) return { kind: "keep" };
+    if (inFlight >= deps.maxInFlight) return refusals.answer(refuse("BUSY").refusal);
+    inFlight += 1;
+    try {
+      return await decide(login, requestId);
+    } finally {
+      inFlight -= 1;
+    }
   };
 }
 
 /** A refusal says whose it was, where that was proved. */
-async function admit(login: LoginContent, connection: LoginAttempt["connection"], deps: LoginDeps) {
-  const credential = readCredential(login, deps.tokenKeys);
-  if (!credential.granted) return { ...credential, label: undefined };
+async function admit(
+  login: LoginContent,
+  connection: Promise<LoginConnection>,
+  deps: LoginDeps,
+): Promise<Verdict<Session> & { readonly label?: Label }> {
+  const unfit = judgeClient(login);
+  if (unfit !== undefined) return { granted: false, refusal: unfit };
+  const presented = readCredential(login, deps.credentials);
+  if (!presented.granted) return presented;
+  const credential = await proveCredential(presented.value, login, connection, deps.proof);
+  if (!credential.granted) return credential;
   const { label } = credential.value;
   if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return { ...refuse("STARTING_UP"), label };
   const session = await deps.authority.admit({ credential: credential.value, runId: login.runId, connection });
   return session.granted ? session : { ...session, label };
+}
+
+/** What has nothing to do with who it is. */
+function judgeClient({ version, poolCount }: LoginContent): Refusal | undefined {
+  if (isTooOld(version)) return refuse("CLIENT_TOO_OLD").refusal;
+  return poolCount < 0 ? refuse("POOL_COUNT").refusal : undefined;
+}
+
+/** What does not say its version is too old to do so. */
+function isTooOld(version: string): boolean {
+  const parts = /^v?(\d{1,6})\.(\d{1,6})\.\d{1,6}(?:[-+][\w.+-]*)?$/.exec(version);
+  return parts === null || (Number(parts[1]) === oldestClient.major && Number(parts[2]) < oldestClient.minor);
+}
+
+function deriveLogin(login: LoginContent, { id, label, ticket }: Session): Record<string, unknown> {
+  return {
+    ...login.raw,
+    version: clamp(login.raw["version"]),
+    hostname: clamp(login.raw["hostname"]),
+    os: clamp(login.raw["os"]),
+    arch: clamp(login.raw["arch"]),
+    user: label,
+    run_id: ticket,
+    client_id: "",
+    client_spec: {},
+    pool_count: Math.min(login.poolCount, maxPoolCount),
+    metas: { session: id },
+    // frps checks it after us: whatever came there, this is the one of an empty token.
+    privilege_key: deriveLoginKey("", login.timestamp),
+  };
 }
 
 /** What a client says about itself ends up in frps's log and dashboard: printable and short, or nothing. */

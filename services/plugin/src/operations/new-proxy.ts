@@ -3,14 +3,16 @@
  * the marker that only answers of a proxied app carry. frpc asks again only after 30 s, so a refusal that is not final is
  * followed by a kick: the client is back, by Login, in 50 ms.
  */
-import { describeReason, type Label, parseLabel, type Refusal, type RefusalCode, refuse } from "@keyhole/core";
+import { grant, type Label, parseLabel, refuse, type Verdict } from "@keyhole/core";
 import type { HookAnswer, NewProxyContent } from "@keyhole/frp";
 import { adoptedId } from "../adopted-id.ts";
 import type { Adoption } from "../adoption.ts";
 import { maskHost } from "../host-mask.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
-import { deriveProxy, judgeProxy } from "../proxy-rules.ts";
+import type { LoginLimits } from "../login-limits.ts";
+import { deriveProxy, finalCodes, judgeProxy } from "../proxy-rules.ts";
+import type { RefusalAnswers } from "../refusal-answers.ts";
 import type { SessionAuthority } from "../session-authority.ts";
 import type { Session, SessionRegistry } from "../session-registry.ts";
 
@@ -20,6 +22,8 @@ export type NewProxyDeps = {
   readonly registry: SessionRegistry;
   readonly authority: SessionAuthority;
   readonly kicks: Kicks;
+  readonly limits: Pick<LoginLimits, "takeProxy">;
+  readonly refusals: RefusalAnswers;
   readonly domain: string;
   readonly scheme: "http" | "https";
   readonly marker: string;
@@ -27,42 +31,39 @@ export type NewProxyDeps = {
   readonly log: Log;
 };
 
-/** Refusals that the same client will meet again with the same proxy: kicking it would not help. */
-const finalCodes: ReadonlySet<RefusalCode> = new Set([
-  "PROXY_MALFORMED",
-  "PROXY_TYPE",
-  "PROXY_NAME",
-  "PROXY_FIELD",
-  "PROXY_LIMIT",
-  "SUBDOMAIN_MISMATCH",
-  "ADDRESS_BLOCKED",
-]);
-
 /** Answers one NewProxy. */
 export async function answerNewProxy(proxy: NewProxyContent, requestId: string, deps: NewProxyDeps): Promise<HookAnswer> {
   const label = parseLabel(proxy.user.user);
-  const found = label === undefined ? { code: "SESSION_UNKNOWN" as const, facts: {} } : await findSession(proxy, label, deps);
-  const refusal = "code" in found ? found : (judgeProxy(proxy, found.label) ?? (await deps.authority.openTunnel(found, proxy.proxyName)));
-  if (refusal !== undefined || "code" in found) {
-    const { code, facts } = refusal ?? { code: "SESSION_UNKNOWN", facts: {} };
+  const session = label === undefined ? refuse("SESSION_UNKNOWN") : await admit(proxy, label, deps);
+  if (!session.granted) {
+    const { code, facts } = session.refusal;
     deps.log.info({ event: "proxy.refused", code, facts, requestId, label }, "proxy refused");
     if (!finalCodes.has(code)) kickAfterAnswer(proxy.user.runId, deps);
-    return { kind: "refuse", reason: describeReason(code) };
+    return deps.refusals.answer(session.refusal);
   }
-  const host = maskHost(`${found.label}.${deps.domain}`, deps.nextMask());
-  deps.log.debug({ event: "proxy.admitted", label, session: found.id, requestId }, "proxy admitted");
+  const host = maskHost(`${session.value.label}.${deps.domain}`, deps.nextMask());
+  deps.log.debug({ event: "proxy.admitted", label, session: session.value.id, requestId }, "proxy admitted");
   return { kind: "replace", content: deriveProxy(proxy, { host, marker: deps.marker, scheme: deps.scheme }) };
 }
 
-async function findSession(proxy: NewProxyContent, label: Label, deps: NewProxyDeps): Promise<Session | Refusal> {
+async function admit(proxy: NewProxyContent, label: Label, deps: NewProxyDeps): Promise<Verdict<Session>> {
+  const session = await findSession(proxy, label, deps);
+  if (!session.granted) return session;
+  const refusal =
+    deps.limits.takeProxy(label) ?? judgeProxy(proxy, label) ?? (await deps.authority.openTunnel(session.value, proxy.proxyName));
+  return refusal === undefined ? session : { granted: false, refusal };
+}
+
+async function findSession(proxy: NewProxyContent, label: Label, deps: NewProxyDeps): Promise<Verdict<Session>> {
   const { metas, runId } = proxy.user;
   const id = metas["session"] ?? "";
-  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return refuse("STARTING_UP").refusal;
+  // Every login that was admitted has one: without it, sessions of several clients would be one.
+  if (id === "") return refuse("SESSION_UNKNOWN");
+  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return refuse("STARTING_UP");
   // The second: its own id only the process before this one knew.
   const session = deps.registry.find(id) ?? deps.registry.find(adoptedId(runId));
-  if (session !== undefined) return session.label === label ? session : refuse("SESSION_UNKNOWN").refusal;
-  const resumed = await deps.authority.resume({ id, label, ticket: runId });
-  return resumed.granted ? resumed.value : resumed.refusal;
+  if (session !== undefined) return session.label === label ? grant(session) : refuse("SESSION_UNKNOWN");
+  return await deps.authority.resume({ id, label, ticket: runId });
 }
 
 /** The kick waits in frps for this very answer, so it must not be awaited here. */

@@ -1,7 +1,7 @@
 /** `GET /v1/tunnel/ca.pem`: the CA that frpc must trust, as a file. */
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { describeRefusals } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
 
 export const caPemEndpoint: Endpoint = {
   route: {
@@ -15,5 +15,5 @@ export const caPemEndpoint: Endpoint = {
       ...describeRefusals([]),
     },
   },
-  create: (deps) => (c) => toResponse(renderAnswer(c.get("requestId"), { type: "application/x-pem-file", body: deps.caPem() })),
+  create: (deps) => (c) => respond(c, renderAnswer(c.get("requestId"), { type: "application/x-pem-file", body: deps.caPem() })),
 };

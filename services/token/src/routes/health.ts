@@ -2,9 +2,10 @@
  * `GET /health`: one word for a monitor or a client's status page, in the shape that HVYM's clients read. Always 200: who
  * wants a status to act upon asks `/readyz`.
  */
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { describeRefusals, healthSchema } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
+import { healthSchema } from "../openapi-schemas.ts";
 
 export const healthEndpoint: Endpoint = {
   route: {
@@ -21,7 +22,8 @@ export const healthEndpoint: Endpoint = {
   create: (deps) => async (c) => {
     const checks = Object.values(await deps.readChecks());
     const status = checks.every((check) => check.ok) ? "healthy" : "degraded";
-    const body = JSON.stringify({ status, service: "keyhole", version: deps.settings.version });
-    return toResponse(renderAnswer(c.get("requestId"), { type: "application/json", body }));
+    const { version, stellarAddress } = deps.settings;
+    const body = JSON.stringify({ status, service: "keyhole", version, server_address: stellarAddress });
+    return respond(c, renderAnswer(c.get("requestId"), { type: "application/json", body }));
   },
 };

@@ -1,7 +1,7 @@
 /** `GET /healthz`: this process answers. Asks nothing of anybody, so it cannot be slow because something else is. */
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { describeRefusals } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
 
 export const healthzEndpoint: Endpoint = {
   route: {
@@ -15,5 +15,5 @@ export const healthzEndpoint: Endpoint = {
       ...describeRefusals([]),
     },
   },
-  create: () => (c) => toResponse(renderAnswer(c.get("requestId"), { type: "text/plain; charset=utf-8", body: "ok\n" })),
+  create: () => (c) => respond(c, renderAnswer(c.get("requestId"), { type: "text/plain; charset=utf-8", body: "ok\n" })),
 };

@@ -1,7 +1,7 @@
 /** `GET /openapi.json`: this API, as OpenAPI 3.1. */
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { describeRefusals } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
 
 export const openApiEndpoint: Endpoint = {
   route: {
@@ -15,5 +15,5 @@ export const openApiEndpoint: Endpoint = {
       ...describeRefusals([]),
     },
   },
-  create: (deps) => (c) => toResponse(renderAnswer(c.get("requestId"), { type: "application/json", body: deps.openApi })),
+  create: (deps) => (c) => respond(c, renderAnswer(c.get("requestId"), { type: "application/json", body: deps.openApi })),
 };

@@ -1,7 +1,8 @@
 /** `GET /readyz`: each part by name; 503 as long as one is not ready. For load balancers and operators. */
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import type { Endpoint } from "../endpoint.ts";
-import { describeRefusals, readySchema } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
+import { readySchema } from "../openapi-schemas.ts";
 
 export const readyzEndpoint: Endpoint = {
   route: {
@@ -19,6 +20,6 @@ export const readyzEndpoint: Endpoint = {
   create: (deps) => async (c) => {
     const checks = await deps.readChecks();
     if (!Object.values(checks).every((check) => check.ok)) return deps.refuse(c, { code: "NOT_READY", facts: { checks } });
-    return toResponse(renderAnswer(c.get("requestId"), { type: "application/json", body: JSON.stringify({ ready: true, checks }) }));
+    return respond(c, renderAnswer(c.get("requestId"), { type: "application/json", body: JSON.stringify({ ready: true, checks }) }));
   },
 };

@@ -88,15 +88,22 @@ describe("GET /v1/tunnel/status/{walletAddress}", () => {
   it("an address that is none is 400, with the reason", async () => {
     const { world, asked } = createWithStatus({ status: "disconnected", lastSeen: null, asOf: at("2026-02-04T10:00:00Z"), stale: false });
     for (const [address, code] of [
-      ["nobody", "WALLET_MALFORMED"],
+      ["nobody", "WALLET_FORMAT"],
       [`${printed.slice(0, -1)}D`, "WALLET_CHECKSUM"],
-      [`${label}0`, "WALLET_MALFORMED"],
-      ["%2e%2e%2f", "WALLET_MALFORMED"],
-      ["%FF%00", "WALLET_MALFORMED"],
-      ["__proto__", "WALLET_MALFORMED"],
+      [`${label}0`, "WALLET_FORMAT"],
+      ["__proto__", "WALLET_FORMAT"],
     ]) {
       const answer = await world.app.request(`/v1/tunnel/status/${address}`);
       expect([address, answer.status, problemSchema.parse(await answer.json()).code]).toEqual([address, 400, code]);
+    }
+    expect(asked).toEqual([]);
+  });
+
+  it("an address has one spelling in a path as well: what is escaped is not found", async () => {
+    const { world, asked } = createWithStatus({ status: "disconnected", lastSeen: null, asOf: at("2026-02-04T10:00:00Z"), stale: false });
+    for (const address of ["%2e%2e%2f", "%FF%00", label.replace("0x", "%30x"), "", "a/b"]) {
+      const answer = await world.app.request(`/v1/tunnel/status/${address}`);
+      expect([address, answer.status, problemSchema.parse(await answer.json()).code]).toEqual([address, 404, "NOT_FOUND"]);
     }
     expect(asked).toEqual([]);
   });

@@ -3,12 +3,14 @@
  * and `stale` (DESIGN.md §4). When somebody was last here is public to the hour. Asked at most twice a second a label.
  */
 import { deriveLabel, type Label, parseIdentity, printIdentity, type TunnelStatus } from "@keyhole/core";
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
 import { describeCause } from "../cause-description.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { printHour, printInstant } from "../instant.ts";
-import { describeRefusals, statusExamples, statusSchema } from "../openapi-schemas.ts";
+import { describeRefusals } from "../openapi-refusals.ts";
+import { statusExamples, statusSchema } from "../openapi-schemas.ts";
 import { createRecentAnswers } from "../recent-answers.ts";
+import { cutTarget } from "../request-target.ts";
 
 const maxAgeMs = 500;
 const maxLabels = 10_000;
@@ -33,7 +35,15 @@ export const statusEndpoint: Endpoint = {
     ],
     responses: {
       200: { description: "The status.", content: { "application/json": { schema: statusSchema, examples: statusExamples } } },
-      ...describeRefusals(["WALLET_MALFORMED", "WALLET_CHECKSUM", "WALLET_UNSUPPORTED", "STORE_UNAVAILABLE"]),
+      ...describeRefusals([
+        "NOT_FOUND",
+        "WALLET_FORMAT",
+        "WALLET_CHECKSUM",
+        "WALLET_KIND_UNSUPPORTED",
+        "WALLET_RESERVED",
+        "WALLET_WEAK_KEY",
+        "STORE_UNAVAILABLE",
+      ]),
     },
   },
 
@@ -52,13 +62,15 @@ export const statusEndpoint: Endpoint = {
       now: () => deps.now(),
     });
     return async (c) => {
+      // An address has one spelling in a path as well, and nothing has to be escaped in it.
+      if (cutTarget(c.req.url).path.includes("%")) return deps.refuse(c, { code: "NOT_FOUND" });
       const identity = parseIdentity(c.req.param("walletAddress"));
       if (!identity.granted) return deps.refuse(c, identity.refusal);
       const label = deriveLabel(identity.value);
       const status = await readRecent(label);
       if (status === undefined) return deps.refuse(c, { code: "STORE_UNAVAILABLE" });
       const shown = { walletAddress: printIdentity(identity.value), tunnelUrl: deps.settings.tunnelUrl(label), ...describeStatus(status) };
-      return toResponse(renderAnswer(c.get("requestId"), { type: "application/json", body: JSON.stringify(shown) }));
+      return respond(c, renderAnswer(c.get("requestId"), { type: "application/json", body: JSON.stringify(shown) }));
     };
   },
 };

@@ -1,23 +1,34 @@
 /**
  * `POST /v1/tunnel/token`: a proof in, a tunnel token out (DESIGN.md §4). The order is security: everything that can be
  * refused or can break without the store comes first, then one durable transaction spends the proof and records the token
- * (invariant 5), then the token is minted (invariant 6).
+ * (invariant 5), then the token is minted (invariant 6). A repeat with the same `Idempotency-Key` is minted again: a lost
+ * answer must not cost a second wallet prompt.
  */
-import { deriveLabel, type Identity, type TokenOutcome } from "@keyhole/core";
+import { grant, type RefusalCode, refuse, type TokenOrder, type TokenOutcome, type TokenRecord, type Verdict } from "@keyhole/core";
 import type { Context } from "hono";
-import { renderAnswer, toResponse } from "../answer.ts";
+import { renderAnswer, respond } from "../answer.ts";
+import { describeCause } from "../cause-description.ts";
 import { parseClientConfigQuery } from "../client-config-query.ts";
-import type { Endpoint, TokenEnv } from "../endpoint.ts";
-import { chooseMedia } from "../media-choice.ts";
-import { describeRefusals, tokenGrantSchema, tokenRequestSchema } from "../openapi-schemas.ts";
-import { type BodySource, readJsonObject } from "../request-body.ts";
+import type { Endpoint, EndpointDeps, TokenEnv } from "../endpoint.ts";
+import { chooseMedia, type Media } from "../media-choice.ts";
+import { describeRefusals, limitedHeaders, proofRefusals } from "../openapi-refusals.ts";
+import { tokenGrantSchema, tokenRequestSchema } from "../openapi-schemas.ts";
+import { createProofEndpoint, type ProofService } from "../proof-endpoint.ts";
+import { deriveRepeat, parseIdempotencyKey } from "../repeat-key.ts";
 import { cutTarget } from "../request-target.ts";
-import type { TokenAppDeps } from "../token-app-deps.ts";
+import type { ClientConfigOptions, TokenType } from "../token-app-deps.ts";
 import { deriveTokenGrant } from "../token-grant.ts";
-import { describeSkew, parseSignedOrder } from "../token-order.ts";
+import { describeSkew } from "../token-order.ts";
 
-const bodyLimitBytes = 16 * 1024;
-const defaultBodyTimeoutMs = 10_000;
+/** What query and headers say about the answer. */
+type Head = {
+  readonly startedAt: Date;
+  readonly media: Media;
+  readonly config: ClientConfigOptions;
+  readonly isExclusive: boolean;
+  readonly idempotencyKey: string | undefined;
+};
+type Wish = Head & { readonly tokenType: TokenType };
 
 const query = (name: string, description: string, schema: object) => ({ name, in: "query" as const, required: false, description, schema });
 
@@ -28,8 +39,14 @@ export const tokenEndpoint: Endpoint = {
     operationId: "createTunnelToken",
     tags: ["tunnel"],
     summary: "Buy a tunnel token with a wallet's signature",
-    description: "A signed timestamp buys one token. `Accept: application/toml` answers a whole frpc.toml; the query is about that file.",
+    description:
+      "A proof buys one token: a signed timestamp in the body, or a Stellar JWT as Bearer (the body may then be empty, or say `tokenType`). `Accept: application/toml` answers a whole frpc.toml; the query is about that file, but for `exclusive`.",
+    security: [{}, { stellarJwt: [] }],
     parameters: [
+      query("exclusive", "1: everything of this wallet that is older than the token ends, tokens and tunnels. 202 says that it will.", {
+        type: "integer",
+        enum: [1],
+      }),
       query("port", "Port of the local app.", { type: "integer", minimum: 1, maximum: 65_535, default: 8080 }),
       query("file", "Name the file will have: frpc reads the CA out of it.", {
         type: "string",
@@ -37,93 +54,140 @@ export const tokenEndpoint: Endpoint = {
         default: "frpc.toml",
       }),
       query("caPath", "Absolute path of a CA file on your machine, instead of the CA inside the file.", { type: "string", maxLength: 512 }),
+      query(
+        "tokenFile",
+        "tokenType jwt only: absolute path of a file on your machine that will hold the token; frpc reads it at every login.",
+        {
+          type: "string",
+          maxLength: 512,
+        },
+      ),
+      {
+        name: "Idempotency-Key",
+        in: "header",
+        required: false,
+        description: "The same key with the same request gets the same answer for a minute.",
+        schema: { type: "string", pattern: "^[\\x20-\\x7e]{1,255}$" },
+      },
     ],
-    request: { body: { required: true, content: { "application/json": { schema: tokenRequestSchema } } } },
+    request: { body: { required: false, content: { "application/json": { schema: tokenRequestSchema } } } },
     responses: {
       200: {
         description: "The token, and everything needed to connect with it.",
+        headers: limitedHeaders,
         content: {
           "application/json": { schema: tokenGrantSchema },
           "application/toml": { schema: { type: "string" }, example: 'serverAddr = "proxy.server.example"\n…' },
         },
       },
+      202: {
+        description: "As 200, and what is older (`exclusive`) is revoked; it will be cut off as soon as the plugin is back.",
+        content: { "application/json": { schema: tokenGrantSchema }, "application/toml": { schema: { type: "string" } } },
+      },
       ...describeRefusals([
         "QUERY_MALFORMED",
-        "BODY_WRONG_TYPE",
-        "BODY_TOO_LARGE",
-        "BODY_TIMEOUT",
-        "BODY_NOT_JSON",
-        "BODY_NOT_OBJECT",
-        "WALLET_MISSING",
-        "WALLET_MALFORMED",
-        "WALLET_CHECKSUM",
-        "WALLET_UNSUPPORTED",
-        "TIMESTAMP_MISSING",
-        "TIMESTAMP_MALFORMED",
-        "TIMESTAMP_EXPIRED",
-        "TIMESTAMP_IN_FUTURE",
-        "SIGNATURE_MISSING",
-        "SIGNATURE_MALFORMED",
-        "SIGNATURE_HIGH_S",
-        "SIGNATURE_MISMATCH",
-        "PROOF_ALREADY_USED",
+        "IDEMPOTENCY_KEY_MALFORMED",
+        ...proofRefusals,
+        "TOKEN_TYPE_UNKNOWN",
+        "JWT_MALFORMED",
+        "JWT_ALGORITHM",
+        "JWT_ISSUER",
+        "JWT_AUDIENCE",
+        "JWT_KEY_MISMATCH",
+        "JWT_LIFE_TOO_LONG",
+        "JWT_EXPIRED",
+        "JWT_NOT_YET_VALID",
+        "TOKEN_REVOKED",
+        "IDEMPOTENCY_KEY_REUSED",
         "TOKENS_TOO_FAST",
-        "STORE_UNAVAILABLE",
       ]),
     },
   },
 
-  create: (deps) => async (c) => {
-    const startedAt = deps.now();
-    const media = chooseMedia(c.req.header("accept"));
-    const config = parseClientConfigQuery(new URLSearchParams(cutTarget(c.req.url).query));
-    if (!config.granted) return deps.refuse(c, config.refusal);
-    const timeoutMs = deps.settings.bodyTimeoutMs ?? defaultBodyTimeoutMs;
-    const body = await readJsonObject(bodySourceOf(c), { limitBytes: bodyLimitBytes, timeoutMs });
-    if (!body.granted) return deps.refuse(c, body.refusal);
-    const now = deps.now();
-    const order = parseSignedOrder(body.value, { timestampWindowSeconds: deps.settings.timestampWindowSeconds, now });
-    if (!order.granted) return deps.refuse(c, order.refusal);
-    const identity = deps.verifyProof(order.value);
-    if (!identity.granted) return deps.refuse(c, identity.refusal);
-    // Read before the proof is spent: a CA that cannot be read must not cost a wallet prompt.
-    const caPem = deps.caPem();
-    const outcome = await orderToken(deps, identity.value, order.value.timestamp, now);
-    if (outcome.outcome === "too-fast") return deps.refuse(c, { code: "TOKENS_TOO_FAST" });
-    if (outcome.outcome === "proof-already-used") {
-      return deps.refuse(c, { code: "PROOF_ALREADY_USED", facts: describeSkew(now, order.value.timestamp) });
-    }
-    const grant = deriveTokenGrant(outcome.token, deps.mint(outcome.token), caPem, deps.settings);
-    const content =
-      media === "json"
-        ? { type: "application/json", body: JSON.stringify(grant) }
-        : { type: "application/toml", body: deps.renderClientConfig(grant, config.value) };
-    const requestId = c.get("requestId");
-    deps.log.info(
-      { label: grant.subdomain, kind: outcome.token.kind, requestId, ms: deps.now().getTime() - startedAt.getTime() },
-      "token granted",
-    );
-    const disposition = media === "toml" ? { "Content-Disposition": `attachment; filename="${config.value.fileName}"` } : {};
-    return toResponse(renderAnswer(requestId, { ...content, headers: { Vary: "Accept", ...disposition } }));
-  },
+  create: (deps) =>
+    createProofEndpoint(deps, { purpose: "token", parseHead: (c) => parseHead(c, deps), parseWish, serve: createServe(deps) }),
 };
 
-function orderToken(deps: TokenAppDeps, identity: Identity, timestamp: number, now: Date): Promise<TokenOutcome> {
-  const { ttlSeconds, timestampWindowSeconds } = deps.settings;
-  const label = deriveLabel(identity);
-  return deps.store.orderToken({
-    label,
-    kind: "hmac",
-    // Keyed on meaning: a signature has several spellings.
-    proofKey: `token:${label}:${timestamp}`,
-    // Twice the window, so that neither a clock that is set back nor a wider window makes a forgotten proof good again.
-    proofEndsAt: new Date((timestamp + 2 * timestampWindowSeconds + 1) * 1000),
-    now,
-    ttlSeconds,
+function parseHead(c: Context<TokenEnv>, deps: EndpointDeps): Verdict<Head> {
+  const parameters = new URLSearchParams(cutTarget(c.req.url).query);
+  const config = parseClientConfigQuery(parameters);
+  if (!config.granted) return config;
+  const exclusive = parameters.getAll("exclusive");
+  if (exclusive.length > 1 || (exclusive[0] ?? "1") !== "1") return refuse("QUERY_MALFORMED", { parameter: "exclusive" });
+  const key = parseIdempotencyKey(c.req.header("idempotency-key"));
+  if (!key.granted) return key;
+  return grant({
+    startedAt: deps.now(),
+    media: chooseMedia(c.req.header("accept")),
+    config: config.value,
+    isExclusive: exclusive.length === 1,
+    idempotencyKey: key.value,
   });
 }
 
-/** The body as Node's own stream on a listener. Without a port there is none, and the request's stream costs nothing that matters. */
-function bodySourceOf(c: Context<TokenEnv>): BodySource {
-  return { header: (name) => c.req.header(name), incoming: c.env?.incoming, stream: () => c.req.raw.body };
+function parseWish(head: Head, fields: Readonly<Record<string, unknown>>): Verdict<Wish> {
+  const tokenType = Object.hasOwn(fields, "tokenType") ? fields.tokenType : "hmac";
+  if (tokenType !== "hmac" && tokenType !== "jwt") return refuse("TOKEN_TYPE_UNKNOWN");
+  // frpc sends what it reads from a file as an OIDC access token, and only a JWT has the form of one.
+  if (tokenType === "hmac" && head.config.tokenFile !== undefined) return refuse("QUERY_MALFORMED", { parameter: "tokenFile" });
+  return grant({ ...head, tokenType });
+}
+
+const refusalOf = {
+  "proof-already-used": "PROOF_ALREADY_USED",
+  "key-reused": "IDEMPOTENCY_KEY_REUSED",
+  revoked: "TOKEN_REVOKED",
+  "too-fast": "TOKENS_TOO_FAST",
+} as const satisfies Record<Exclude<TokenOutcome["outcome"], "recorded" | "repeated">, RefusalCode>;
+
+function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
+  const { store, settings } = deps;
+  return async (c, proven, wish) => {
+    const { now } = proven;
+    const used = { code: "PROOF_ALREADY_USED", facts: describeSkew(now, proven.signedAt) } as const;
+    // Read before the proof is spent: a CA that cannot be read must not cost a wallet prompt.
+    const caPem = deps.caPem();
+    const outcome = await store.orderToken(deriveOrder(c, proven, wish));
+    if (!("token" in outcome)) {
+      const code = refusalOf[outcome.outcome];
+      return deps.refuse(c, code === "PROOF_ALREADY_USED" ? used : { code });
+    }
+    const enforced = wish.isExclusive ? { enforced: (await deps.tellRevoked(proven.label)) === "enforced" } : {};
+    const token = await mintOrMintAgain(outcome);
+    if (token === undefined) return deps.refuse(c, used);
+    const answer = { ...deriveTokenGrant(outcome.token, token, caPem, settings), ...enforced };
+    const isToml = wish.media === "toml";
+    const content = isToml
+      ? { type: "application/toml", body: deps.renderClientConfig(answer, wish.config) }
+      : { type: "application/json", body: JSON.stringify(answer) };
+    const disposition = isToml ? { "Content-Disposition": `attachment; filename="${wish.config.fileName}"` } : {};
+    const requestId = c.get("requestId");
+    const ms = deps.now().getTime() - wish.startedAt.getTime();
+    deps.log.info(
+      { label: proven.label, kind: outcome.token.kind, requestId, ms },
+      `token ${outcome.outcome === "recorded" ? "granted" : "repeated"}`,
+    );
+    const headers = { ...c.get("limitHeaders")?.(), Vary: "Accept", ...disposition };
+    return respond(c, renderAnswer(requestId, { ...content, headers, status: enforced.enforced === false ? 202 : 200 }));
+  };
+
+  function deriveOrder(c: Context<TokenEnv>, proven: Parameters<ProofService<Head, Wish>["serve"]>[1], wish: Wish): TokenOrder {
+    const { label, proofKey, proofEndsAt, now, body } = proven;
+    const { tokenType, isExclusive, idempotencyKey } = wish;
+    const request = { purpose: "token", body, authorization: c.req.header("authorization"), isExclusive };
+    const repeat = idempotencyKey === undefined ? undefined : deriveRepeat(idempotencyKey, request);
+    const keyId = deps.mintingKeyId(tokenType);
+    return { label, kind: tokenType, proofKey, proofEndsAt, now, ttlSeconds: settings.ttlSeconds, keyId, isExclusive, repeat };
+  }
+
+  /** Undefined when a repeat cannot be made again, because the key that made it is gone. */
+  async function mintOrMintAgain(outcome: { outcome: "recorded" | "repeated"; token: TokenRecord; keyId: string }) {
+    try {
+      return await deps.mint(outcome.token, outcome.keyId);
+    } catch (error) {
+      if (outcome.outcome === "recorded") throw error;
+      deps.log.warn({ cause: describeCause(error) }, "token cannot be minted again");
+      return undefined;
+    }
+  }
 }

@@ -1,0 +1,135 @@
+/**
+ * `keyhole keys list|rotate|retire`: what mints and verifies, and for how long. Nothing secret is printed. It works on the
+ * files, which the parts read again every second: whether they run makes no difference.
+ */
+import { existsSync } from "node:fs";
+import { Fault } from "@keyhole/core";
+import { InvalidArgumentError } from "commander";
+import { loadConfig } from "../config/load-config.ts";
+import type { Config } from "../config/settings.ts";
+import {
+  deriveOverlapMs,
+  hasKeys,
+  type KeyPurpose,
+  keyPurposes,
+  type ListedKey,
+  listPurpose,
+  requireWritable,
+  retireKey,
+  rotateKeys,
+} from "../state/key-rotation.ts";
+import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { createWorld, type World } from "../world.ts";
+
+/** What a command is run with: everything that it takes from outside. */
+export type KeysContext = {
+  readonly config: Pick<Config, "stateDir" | "token.ttlSeconds">;
+  readonly world: Pick<World, "now" | "randomBytes">;
+  readonly print: (text: string) => void;
+};
+
+/** Opens what a command is run with. */
+export function openKeysContext(options: { readonly config?: string }): KeysContext {
+  const world = createWorld();
+  process.umask(0o007);
+  const config = loadConfig({ file: options.config, cwd: world.env["INIT_CWD"] ?? process.cwd(), env: world.env });
+  return { config, world, print: (text) => void process.stdout.write(text) };
+}
+
+/** Lists every key. Returns 1 when there are some that this user may not look at, 0 otherwise. */
+export function listKeysOfAll({ config, world, print }: KeysContext, options: { readonly json?: boolean }): number {
+  const state = openExisting(config.stateDir);
+  const now = world.now();
+  const keys: ListedKey[] = [];
+  const problems: string[] = [];
+  for (const purpose of keyPurposes) {
+    try {
+      keys.push(...listPurpose(state, purpose, now));
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      problems.push(`${purpose}: ${fault.message}`);
+    }
+  }
+  const rows = keys.map(({ purpose, id, madeAt, retiredUntil, state: does }) => ({
+    purpose,
+    id,
+    made: madeAt.toISOString(),
+    state: does,
+    retiredUntil: retiredUntil?.toISOString() ?? null,
+  }));
+  if (options.json === true) print(`${JSON.stringify({ keys: rows, problems }, undefined, 2)}\n`);
+  else {
+    for (const { purpose, id, made, state: does } of rows) print(`${purpose.padEnd(12)} ${id}  made ${made}  ${does}\n`);
+    if (rows.length === 0 && problems.length === 0) print("There are no keys yet: each part makes its own at its first start.\n");
+    for (const problem of problems) print(`! ${problem}\n`);
+  }
+  return problems.length === 0 ? 0 : 1;
+}
+
+/** Makes a new key for one purpose, or for all that have keys, and retires those before it. */
+export function rotateKeysOf(
+  { config, world, print }: KeysContext,
+  purpose: KeyPurpose | undefined,
+  options: { readonly overlap?: number },
+): void {
+  const state = openExisting(config.stateDir);
+  if (purpose !== undefined && !hasKeys(state, purpose))
+    throw new Fault("KEY_UNKNOWN", `${purpose} has no keys yet: the part that uses them makes the first one at its first start.`);
+  const wanted = purpose === undefined ? keyPurposes : [purpose];
+  requireWritable(state, wanted);
+  const purposes = wanted.filter((each) => hasKeys(state, each));
+  if (purposes.length === 0) print("There are no keys yet: each part makes its own at its first start.\n");
+  for (const each of purposes) {
+    const now = world.now();
+    const overlapMs = options.overlap ?? deriveOverlapMs(each, config["token.ttlSeconds"]);
+    const id = rotateKeys(state, { purpose: each, now, overlapMs, randomBytes: world.randomBytes });
+    if (overlapMs < deriveOverlapMs(each, config["token.ttlSeconds"]))
+      print(`${each.padEnd(12)} ! some of what the keys before it made is good for longer than that, and will be refused\n`);
+    print(`${each.padEnd(12)} ${id} mints in 5 s; the keys before it verify until ${new Date(now.getTime() + overlapMs).toISOString()}\n`);
+  }
+}
+
+/** Retires a key: with an end as long ahead as anything it made can be good, or at once. */
+export function retireKeyOf({ config, world, print }: KeysContext, id: string, options: { readonly now?: boolean }): void {
+  const state = openExisting(config.stateDir);
+  const now = world.now();
+  const { purpose, until } = retireKey(state, {
+    id,
+    now,
+    deriveUntil: (of) => (options.now === true ? now : new Date(now.getTime() + deriveOverlapMs(of, config["token.ttlSeconds"]))),
+  });
+  print(
+    options.now === true
+      ? `${purpose} ${id} is deleted. Within a second nothing that it made is accepted any more: ${losses[purpose]}\n`
+      : `${purpose} ${id} mints no more, and verifies until ${until.toISOString()}\n`,
+  );
+}
+
+const losses: Readonly<Record<KeyPurpose, string>> = {
+  "token-hmac": "who holds a token of it signs again.",
+  "token-jwt": "who holds a token of it signs again.",
+  "ticket-hmac": "clients log in again with their tokens, and those whose tokens have expired sign again.",
+};
+
+const durationUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+const leastOverlapMs = 10_000;
+const mostOverlapMs = 366 * 86_400_000;
+
+/** Reads `24h` into milliseconds. Throws what the command line tells as wrong usage. */
+export function parseOverlap(text: string): number {
+  const [, count, unit = ""] = /^([1-9][0-9]{0,7})([smhd])$/.exec(text) ?? [];
+  const ms = Number(count) * (durationUnits[unit] ?? Number.NaN);
+  if (ms >= leastOverlapMs && ms <= mostOverlapMs) return ms;
+  throw new InvalidArgumentError(
+    "It must be a time such as 90m, 24h or 30d, from 10s to 366d. To end a key at once: keyhole keys retire <id> --now",
+  );
+}
+
+/** A wrong `stateDir` must not make a new one. */
+function openExisting(stateDir: string): StateDirectory {
+  if (existsSync(stateDir)) return openStateDirectory(stateDir, "shared");
+  throw new Fault(
+    "STATE_UNWRITABLE",
+    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
+  );
+}

@@ -1,0 +1,103 @@
+/**
+ * How a session ends: by itself, or evicted. Whatever the end, it is recorded once, and its label leaves the edge when nobody
+ * is left who may serve it.
+ */
+import type { Label, LeaveReason, SessionEnd } from "@keyhole/core";
+import type { HandOver } from "./hand-over.ts";
+import type { Log } from "./log.ts";
+import type { SessionConnections } from "./session-connections.ts";
+import type { SessionRecords } from "./session-records.ts";
+import type { Session, SessionRegistry } from "./session-registry.ts";
+
+/** The ends of sessions. */
+export type SessionEndings = {
+  /** Only the bookkeeping; the label stays at the edge. False when somebody else ended it first. */
+  end(session: Session, how: SessionEnd): boolean;
+  /** The session has ended by itself: its connection, its proxy or frps is gone. */
+  forget(session: Session, how: SessionEnd): void;
+  /** Recorded, taken from the edge, and then cut and kicked. Resolves when the edge knows, false when it could not be told; cut and kick go on. */
+  evict(session: Session, how: SessionEnd): Promise<boolean>;
+  /** Evicts what was issued before. Resolves when the edge knows, also of an eviction of the label that was under way. */
+  evictOlder(label: Label, notBefore: Date): Promise<boolean>;
+  /** False when an evicted client of the label is still there after 700 ms: frps would refuse a newcomer's proxy for it. */
+  awaitGone(label: Label): Promise<boolean>;
+  /** True while an evicted client of the label may still be there. */
+  isLeaving(label: Label): boolean;
+  /** A NewProxy of an evicted session that is under way must not be judged by the ticket. */
+  wasEvicted(id: string): boolean;
+};
+
+const evictedKeptMs = 600_000;
+/** How long a newcomer waits for evicted clients of its label, in ms. */
+const goneMs = 700;
+
+/** Evictions of a label that are under way: what the edge is told, and the cut and the kick after it. */
+type Leaving = { readonly told: Promise<boolean>; readonly gone: Promise<unknown> };
+
+/** Makes the endings of one plugin. */
+export function createSessionEndings(deps: {
+  readonly registry: SessionRegistry;
+  readonly handOver: HandOver;
+  readonly connections: SessionConnections;
+  readonly records: SessionRecords;
+  readonly log: Log;
+}): SessionEndings {
+  const { registry, handOver, connections, records, log } = deps;
+  const evicted = new Set<string>();
+  const leaving = new Map<Label, Leaving>();
+
+  function end(session: Session, how: SessionEnd): boolean {
+    if (!registry.remove(session)) return false;
+    // Any other end cuts it.
+    if (how === "closed" || how === "lost") connections.release(session);
+    records.remember(session, how);
+    log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
+    return true;
+  }
+
+  /** Takes the label from the edge if nobody is left who may serve it. Resolves to false when the edge could not be told. */
+  async function leaveIfNobody({ label, connectedAt }: Session, reason: LeaveReason): Promise<boolean> {
+    if (registry.living(label).length > 0) return true;
+    // A session that never connected was never served: the edge does not know of it, and nobody saw the label.
+    return handOver.conclude(label) || connectedAt !== undefined ? await records.leave(label, reason) : true;
+  }
+
+  async function evict(session: Session, how: SessionEnd): Promise<boolean> {
+    const { id, label } = session;
+    evicted.add(id);
+    setTimeout(() => evicted.delete(id), evictedKeptMs).unref();
+    if (!end(session, how)) return true;
+    const former = leaving.get(label);
+    const told = Promise.all([former?.told ?? true, leaveIfNobody(session, "ended")]).then((all) => !all.includes(false));
+    // Not waited for: a client that takes long to go must not keep the next ones waiting.
+    const gone = Promise.all([former?.gone, told.then(() => handOver.disconnect(session))]);
+    const mine = { told, gone };
+    leaving.set(label, mine);
+    void gone.finally(() => {
+      if (leaving.get(label) === mine) leaving.delete(label);
+    });
+    return await told;
+  }
+
+  return {
+    end,
+    forget(session, how) {
+      if (end(session, how)) void leaveIfNobody(session, "offline");
+    },
+    evict,
+    async evictOlder(label, notBefore) {
+      for (const session of registry.living(label)) if (session.issuedAt < notBefore) void evict(session, "evicted");
+      return (await leaving.get(label)?.told) ?? true;
+    },
+    isLeaving: (label) => leaving.has(label),
+    async awaitGone(label) {
+      let timer: NodeJS.Timeout | undefined;
+      const patience = new Promise<false>((resolve) => {
+        timer = setTimeout(() => resolve(false), goneMs);
+      });
+      const gone = Promise.resolve(leaving.get(label)?.gone).then(() => true);
+      return await Promise.race([gone, patience]).finally(() => clearTimeout(timer));
+    },
+    wasEvicted: (id) => evicted.has(id),
+  };
+}

@@ -1,0 +1,132 @@
+/**
+ * What becomes of an order and of a revocation, each decided and written in one transaction: a proof buys one token
+ * (invariant 5) or one revocation, and what is revoked is announced in the transaction that revokes it (invariant 6).
+ */
+import { type Label, type RevocationOrder, type RevocationOutcome, repeatSeconds, type TokenOrder, type TokenOutcome } from "@keyhole/core";
+import { fromSeconds, ordersPerSweep, type prepareTokenReads, sweptAtOnce, type TokenWrites, toSeconds } from "./token-queries.ts";
+
+/** A token may be issued this far ahead of now; the plugin tolerates as much. */
+const maxAheadSeconds = 2;
+
+/** How long a spent proof is kept after it could last be repeated. A clock set back by less than this opens no gap. */
+const proofGraceSeconds = 3600;
+
+/**
+ * A token without a row counts as valid until issued-at + min(ttl, 24 h) (DESIGN.md §4). A row is forgotten only when
+ * that has passed too: else an expired token would come to life again when its row goes.
+ */
+const rowlessLifeSeconds = 24 * 3600;
+
+const sha256 = /^[0-9a-f]{64}$/;
+
+/** An order whose instants are numbers. */
+type WantedRevocation = { readonly label: Label; readonly proofKey: string; readonly nowMs: number; readonly proofEndsAtSeconds: number };
+type WantedToken = WantedRevocation & Omit<TokenOrder, "proofEndsAt" | "now">;
+
+type OrderQueries = TokenWrites & ReturnType<typeof prepareTokenReads> & { readonly sweep: Sweep };
+type Sweep = (queries: TokenWrites, now: number) => void;
+
+/** Checks what types cannot. Done before the revocation is queued: a mistake of one caller is never another's. */
+export function readRevocation({ label, proofKey, proofEndsAt, now }: RevocationOrder): WantedRevocation {
+  if (proofKey === "") throw new RangeError("an order has no proof");
+  toSeconds(now);
+  return { label, proofKey, nowMs: now.getTime(), proofEndsAtSeconds: toSeconds(proofEndsAt) + 1 };
+}
+
+/** Checks what types cannot, as `readRevocation` does. */
+export function readOrder(order: TokenOrder): WantedToken {
+  const { kind, ttlSeconds, keyId, isExclusive, repeat } = order;
+  if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds <= 0) throw new RangeError("an order's ttlSeconds is no positive whole number");
+  if (keyId === "") throw new RangeError("an order names no key");
+  if (repeat !== undefined && !(sha256.test(repeat.keyHash) && sha256.test(repeat.requestHash))) {
+    throw new RangeError("an order's repeat is no pair of SHA-256 in hexadecimal digits");
+  }
+  return { ...readRevocation(order), kind, ttlSeconds, keyId, isExclusive, repeat };
+}
+
+/** Decides an order and records the token that it buys. Runs in a transaction of its own. */
+export function decideOrder(queries: OrderQueries, order: WantedToken): TokenOutcome {
+  const { label, kind, nowMs, keyId, repeat } = order;
+  const now = Math.floor(nowMs / 1000);
+  const repeated = repeat && decideRepeat(queries, label, repeat, now);
+  if (repeated !== undefined) return repeated;
+  if (queries.isSpent.get(order.proofKey) !== undefined) return { outcome: "proof-already-used" };
+  const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
+  const issuedAt = Math.max(now, queries.notBefore.get(label) ?? now, newest + 1);
+  if (issuedAt * 1000 > nowMs + maxAheadSeconds * 1000) return { outcome: "too-fast" };
+  const expiresAt = issuedAt + order.ttlSeconds;
+  spend(queries, order, now);
+  queries.record.run(label, issuedAt, kind, expiresAt);
+  if (order.isExclusive) raiseNotBefore(queries, label, issuedAt);
+  if (repeat !== undefined) {
+    queries.forgetRepeats.run(now);
+    queries.keepRepeat.run(label, repeat.keyHash, repeat.requestHash, issuedAt, keyId, now + repeatSeconds);
+  }
+  queries.sweep(queries, now);
+  return { outcome: "recorded", token: { label, kind, issuedAt: fromSeconds(issuedAt), expiresAt: fromSeconds(expiresAt) }, keyId };
+}
+
+/** Decides a revocation and announces it. Runs in a transaction of its own. */
+export function decideRevocation(queries: OrderQueries, order: WantedRevocation): RevocationOutcome {
+  const { label, nowMs } = order;
+  const now = Math.floor(nowMs / 1000);
+  if (queries.isSpent.get(order.proofKey) !== undefined) return { outcome: "proof-already-used" };
+  // A token that was bought just before may be issued up to two seconds ahead of now. It is older than this all the same.
+  const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
+  const notBefore = Math.max(queries.notBefore.get(label) ?? now, now + 1, newest + 1);
+  spend(queries, order, now);
+  raiseNotBefore(queries, label, notBefore);
+  return { outcome: "revoked", notBefore: fromSeconds(notBefore) };
+}
+
+/** What a request that came before gets; undefined when it did not come before, or too long ago. */
+function decideRepeat(
+  queries: OrderQueries,
+  label: Label,
+  repeat: NonNullable<TokenOrder["repeat"]>,
+  now: number,
+): TokenOutcome | undefined {
+  const former = queries.repeat.get(label, repeat.keyHash);
+  if (former === undefined || former.until < now) return undefined;
+  if (former.request_hash !== repeat.requestHash) return { outcome: "key-reused" };
+  if ((queries.notBefore.get(label) ?? former.issued_at) > former.issued_at) return { outcome: "revoked" };
+  const { kind, issued_at, expires_at, key_id } = former;
+  return {
+    outcome: "repeated",
+    token: { label, kind, issuedAt: fromSeconds(issued_at), expiresAt: fromSeconds(expires_at) },
+    keyId: key_id,
+  };
+}
+
+function spend(queries: OrderQueries, { proofKey, proofEndsAtSeconds }: WantedRevocation, now: number): void {
+  queries.spend.run(proofKey, proofEndsAtSeconds);
+  const limit = now - proofGraceSeconds;
+  // Mostly there is none, and to ask costs less than to forget nothing.
+  if (queries.isProofPast.get(limit) !== undefined) queries.forgetProofs.run(limit);
+}
+
+function raiseNotBefore(queries: OrderQueries, label: Label, notBefore: number): void {
+  queries.raiseNotBefore.run(label, notBefore);
+  queries.announce.run(label, notBefore);
+}
+
+/**
+ * Walks round and round along all tokens, a few rows a step, and forgets what has expired. The newest token of a label and
+ * kind stays for ever: issued-at must never fall, and "expired, though the label bought a newer one" must stay answerable.
+ */
+export function createSweep(): Sweep {
+  const start: [string, string, number] = ["", "", 0];
+  let position = start;
+  let orders = 0;
+  return (queries, now) => {
+    orders += 1;
+    if (orders % ordersPerSweep !== 0) return;
+    const limit = now - proofGraceSeconds;
+    const rows = queries.next.all(...position);
+    for (const [label, kind, issued_at, expiresAt] of rows) {
+      if (expiresAt < limit && issued_at + rowlessLifeSeconds < limit) queries.forgetToken.run({ label, kind, issued_at });
+    }
+    const [label, kind, issuedAt] = rows.at(-1) ?? start;
+    position = rows.length < sweptAtOnce ? start : [label, kind, issuedAt];
+  };
+}
