@@ -230,7 +230,7 @@ describe("who is told what", () => {
     const [mine, other] = [makeWallet(), makeWallet()];
     const text = (await requestClientConfig(keyhole, mine, 9)).replace(`subdomain = "${mine.label}"`, `subdomain = "${other.label}"`);
     await using client = startFrpcOn(keyhole, text);
-    await client.saw("SUBDOMAIN_MISMATCH");
+    await client.saw("SUBDOMAIN_NOT_OWNED");
     expect((await visit(keyhole.edgePort, hostOf(other))).status).toBe(503);
   });
 
