@@ -162,9 +162,12 @@ describe("a login that is being decided", () => {
     await waitForFact("its connection is cut", () => (bench.doorCalls.includes("cut 127.0.0.1:40002") ? true : undefined));
   });
 
-  it("12: of every kind is caught: a claim too", async () => {
+  it.each([
+    ["a claim too", 0],
+    ["a claim of a clock that is 50 s ahead too, and it does not come back when our clock has caught up", 50],
+  ])("12: of every kind is caught: %s", async (_what, ahead) => {
     const wallet = makeEvmHolder();
-    const iat = Math.floor(bench.now.getTime() / 1000);
+    const iat = Math.floor(bench.now.getTime() / 1000) + ahead;
     const metas = await makeClaim(wallet, { claim: { iat, exp: iat + 300 } });
     const reply = await bench.call("Login", loginContent({ metas }));
     const { user, run_id, metas: session } = reply.body.content as BenchClient["user"];
@@ -174,6 +177,8 @@ describe("a login that is being decided", () => {
     await bench.plugin.enforceRevocations();
     expect(await statusOf(client.label)).toBe("disconnected");
     expect(codeOf(await bench.call("Login", loginContent({ metas, run_id })))).toBe("TOKEN_REVOKED");
+    later(ahead + 5);
+    expect(codeOf(await bench.call("Login", loginContent({ metas })))).toBe("TOKEN_REVOKED");
   });
 });
 

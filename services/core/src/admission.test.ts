@@ -156,8 +156,10 @@ describe.each([
   it("ahead of our clock counts as now, so it does not outrank the next one", () => {
     expect(decide({ ...signed(100), living: [living(5, 150)] })).toBe("displaces 5");
   });
-  it("row 2: before not-before is refused", () => {
+  it("row 2: before not-before is refused, and so is what a fast clock may have dated after it: a minute's worth", () => {
     expect(decide({ ...signed(50), notBefore: at(51) })).toBe("TOKEN_REVOKED");
+    expect(decide({ ...signed(110), notBefore: at(51) })).toBe("TOKEN_REVOKED");
+    expect(decide({ ...signed(111), notBefore: at(51) })).toBe("admitted");
   });
   it("2: older than the newest that was ever admitted is refused, whoever lives, with its ticket or without", () => {
     expect(decide({ ...signed(49), newestIssuedAt: at(50) })).toBe("CREDENTIAL_OUTDATED");

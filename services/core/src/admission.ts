@@ -76,6 +76,17 @@ const rulesOfKind: Readonly<Record<CredentialKind, KindRules>> = {
 export const isSelfSigned = (kind: CredentialKind): boolean => rulesOfKind[kind].isSelfSigned;
 
 /**
+ * True when everything of the label that was issued before `notBefore` is revoked, and this was. A clock of somebody else may
+ * be a minute ahead of ours: what a holder signed counts as signed a minute earlier, so that nothing that was there at the
+ * revocation outlives it. The price: what is signed in the minute after it is refused as well.
+ */
+export function isRevoked(credential: { readonly kind: CredentialKind; readonly issuedAt: Date }, notBefore: Date | undefined): boolean {
+  if (notBefore === undefined) return false;
+  const { isSelfSigned, maxAheadMs } = rulesOfKind[credential.kind];
+  return credential.issuedAt.getTime() - (isSelfSigned ? maxAheadMs : 0) < notBefore.getTime();
+}
+
+/**
  * Decides a login. Refuses with `ADDRESS_BLOCKED`, `TOKEN_REVOKED`, `TOKEN_NOT_YET_VALID`, `TOKEN_EXPIRED`, `CREDENTIAL_OUTDATED`,
  * `NEWER_CREDENTIAL_IN_USE` or `REPLACED_BY_NEWER_CLIENT`, and for self-signed kinds with codes of their own in place of the
  * third and fourth; grants with the rank of the new session and whom it displaces.
@@ -86,12 +97,12 @@ export const isSelfSigned = (kind: CredentialKind): boolean => rulesOfKind[kind]
 export function decideAdmission(facts: AdmissionFacts): Verdict<Admission> {
   const { now, credential, notBefore, newest } = facts;
   if (facts.isBlocked) return refuse("ADDRESS_BLOCKED"); // row 1
-  if (notBefore !== undefined && credential.issuedAt < notBefore) return refuse("TOKEN_REVOKED"); // row 2
+  if (isRevoked(credential, notBefore)) return refuse("TOKEN_REVOKED"); // row 2
   const rules = rulesOfKind[credential.kind];
   if (credential.issuedAt.getTime() > now.getTime() + rules.maxAheadMs) return refuse(rules.notYetValid);
 
   // A ticket older than not-before is worth as much as none.
-  const ticket = facts.ticket !== undefined && !(notBefore !== undefined && facts.ticket.issuedAt < notBefore) ? facts.ticket : undefined;
+  const ticket = facts.ticket !== undefined && !isRevoked(facts.ticket, notBefore) ? facts.ticket : undefined;
   const endsAt = latest(credential.endsAt, newest?.expiresAt);
   // Rows 3, 4 and 5: only who comes back with a ticket may live on what its label bought since.
   if (now >= (ticket === undefined ? credential.endsAt : endsAt)) return refuse(rules.expired);

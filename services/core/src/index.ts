@@ -4,7 +4,7 @@
  * (door, tunnel-status).
  */
 export { canonicalAddress, deriveAddressPrefix } from "./address-prefix.ts";
-export { type Admission, type AdmissionFacts, decideAdmission, isSelfSigned, type LivingSession } from "./admission.ts";
+export { type Admission, type AdmissionFacts, decideAdmission, isRevoked, isSelfSigned, type LivingSession } from "./admission.ts";
 export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
 export { publicKeyOfSeed, signEd25519, verifyEd25519 } from "./ed25519.ts";
 export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";

@@ -64,7 +64,7 @@ type CredentialRecords = {
   readonly recorded: TokenRecord | undefined;
   /** The newest token of its kind, expired or not. */
   readonly newest: TokenRecord | undefined;
-  /** Credentials issued before this instant are revoked; undefined when nothing is. */
+  /** Credentials issued before this instant are revoked (`isRevoked` says which those are); undefined when nothing is. */
   readonly notBefore: Date | undefined;
 };
 

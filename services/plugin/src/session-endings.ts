@@ -2,7 +2,7 @@
  * How a session ends: by itself, or evicted. Whatever the end, it is recorded once, and its label leaves the edge when nobody
  * is left who may serve it.
  */
-import type { Label, LeaveReason, SessionEnd } from "@keyhole/core";
+import { isRevoked, type Label, type LeaveReason, type SessionEnd } from "@keyhole/core";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
 import type { SessionConnections } from "./session-connections.ts";
@@ -86,7 +86,7 @@ export function createSessionEndings(deps: {
     },
     evict,
     async evictOlder(label, notBefore) {
-      for (const session of registry.living(label)) if (session.issuedAt < notBefore) void evict(session, "evicted");
+      for (const session of registry.living(label)) if (isRevoked(session, notBefore)) void evict(session, "evicted");
       return (await leaving.get(label)?.told) ?? true;
     },
     isLeaving: (label) => leaving.has(label),
