@@ -19,6 +19,16 @@ afterAll(async () => {
 
 const chunked = (size: number) => `${size.toString(16)}\r\n${"[".repeat(size)}\r\n0\r\n\r\n`;
 
+it("a request that expects 100-continue behind one that is not answered yet gets its answer whole", async () => {
+  const body = JSON.stringify(await signOrder());
+  const first = `POST /v1/tunnel/token HTTP/1.1\r\nHost: x\r\n${json}\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+  const second = request("POST /v1/tunnel/token", [json, "Expect: 100-continue", "Content-Length: 2"], "{}");
+  const answer = await exchange(service.port, first + second);
+  const heads = [...answer.matchAll(/HTTP\/1\.1 (\d{3})/g)].map((match) => match[1]);
+  expect(heads).toEqual(["200", "400"]);
+  expect(answer).toMatch(/\r\n\r\n\{[^\r\n]*"code":"WALLET_REQUIRED"[^\r\n]*\}$/);
+});
+
 describe("hostile HTTP at the token service", () => {
   it.each([
     ["rubbish", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, "REQUEST_MALFORMED"],

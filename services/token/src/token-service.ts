@@ -105,6 +105,11 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
   );
   server.on("clientError", refuseSocket);
   server.on("checkExpectation", serve);
+  server.on("checkContinue", (incoming, outgoing) => {
+    // Behind a request that is not answered yet nothing may be written: Node would put it into the middle of an answer.
+    if (outgoing.socket !== null) outgoing.writeContinue();
+    serve(incoming, outgoing);
+  });
   server.on("connect", (_incoming, socket: Duplex) => writeRefusal(socket, "REQUEST_MALFORMED", newRequestId()));
   const port = await listen(server, options);
   server.on("error", (error) => log.error({ cause: describeCause(error) }, "listener failed"));
