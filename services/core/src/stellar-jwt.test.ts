@@ -63,6 +63,15 @@ describe("a Stellar JWT", () => {
     expect(verdict.granted && verdict.value.check().granted).toBe(true);
   });
 
+  it("lists the services that it names, sixteen at most, and none where it names none", () => {
+    const servicesOf = (services: unknown): unknown => {
+      const verdict = parseAt(iat, signed({ services }));
+      return verdict.granted && verdict.value.claims.services;
+    };
+    const sixteen = Array.from({ length: 16 }, (_, index) => `service ${index}`);
+    expect([servicesOf(undefined), servicesOf([]), servicesOf(sixteen)]).toEqual([[], [], sixteen]);
+  });
+
   it.each([
     ["no exp", { exp: undefined }, "exp"],
     ["an exp that is a text", { exp: String(iat + 60) }, "exp"],
@@ -88,6 +97,7 @@ describe("a Stellar JWT", () => {
     ["services that are a text", { services: "pintheon" }, "services"],
     ["17 services", { services: Array(17).fill("a") }, "services"],
     ["a service that is a number", { services: [1] }, "services"],
+    ["one good service and one that is none", { services: ["pintheon", 1] }, "services"],
     ["a service with a line feed", { services: ["a\nb"] }, "services"],
     ["a service of 65 characters", { services: ["x".repeat(65)] }, "services"],
   ])("is JWT_MALFORMED with %s", (_name, changes, field) => {
@@ -98,12 +108,17 @@ describe("a Stellar JWT", () => {
     ["a sub twice", signJws(header, `{"sub":"x",${JSON.stringify(payload).slice(1)}`, seed)],
     ["crit", signed({}, { crit: ["exp"] })],
     ["its own key", signed({}, { jwk: { kty: "OKP" } })],
-    ["the type of a tunnel token", signed({}, { typ: "keyhole-tunnel+jwt" })],
-    ["a typ that is no text", signed({}, { typ: { toString: 1 } })],
-    ["a signature of 63 bytes", `${signed().split(".").slice(0, 2).join(".")}.${Buffer.alloc(63, 1).toString("base64url")}`],
     ["nothing at all", ""],
   ])("is JWT_MALFORMED with %s", (_name, text) => {
-    expect(codeOf(parseAt(iat, text))).toBe("JWT_MALFORMED");
+    expect(refusalOf(text)).toEqual({ code: "JWT_MALFORMED", facts: {} });
+  });
+
+  it.each([
+    ["the type of a tunnel token", signed({}, { typ: "keyhole-tunnel+jwt" }), "typ"],
+    ["a typ that is no text", signed({}, { typ: { toString: 1 } }), "typ"],
+    ["a signature of 63 bytes", `${signed().split(".").slice(0, 2).join(".")}.${Buffer.alloc(63, 1).toString("base64url")}`, "signature"],
+  ])("is JWT_MALFORMED with %s, and says so", (_name, text, field) => {
+    expect(refusalOf(text)).toEqual({ code: "JWT_MALFORMED", facts: { field } });
   });
 
   it.each(["none", "None", "eddsa", "HS256", "ES256", "Ed25519", undefined, null, ["EdDSA"]])("is JWT_ALGORITHM with alg %s", (alg) => {

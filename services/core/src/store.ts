@@ -124,7 +124,7 @@ export type SessionRecord = {
 export type SessionReader = {
   /** The session of this generation, living or not: carries the issued-at that a renewal recorded for it. */
   findSession(label: Label, generation: number): Promise<SessionRecord | undefined>;
-  /** The newest issued-at of a session of this kind that the label ever had: whoever presents an older self-signed credential is a leftover. */
+  /** The newest issued-at of a session of this self-signed kind that the label ever had: whoever presents an older self-signed credential is a leftover. */
   newestIssuedAt(label: Label, kind: CredentialKind): Promise<Date | undefined>;
   /** The highest generation ever recorded for the label; 0 when none was. */
   highestGeneration(label: Label): Promise<number>;

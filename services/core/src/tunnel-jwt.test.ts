@@ -67,6 +67,10 @@ describe("a tunnel token in its JWT form", () => {
     });
   });
 
+  it("is of the type that is published, which no other JWT has", () => {
+    expect(tunnelJwtType).toBe("keyhole-tunnel+jwt");
+  });
+
   it("is not judged by any clock here: an old one is read, and says when it ended", () => {
     expect(codeOf(read(signed({ iat: 1, exp: 2 })))).toBe("granted");
     expect(codeOf(read(signed({ iat: 0xffff_fffe, exp: 0xffff_ffff })))).toBe("granted");
@@ -119,8 +123,9 @@ describe("a tunnel token in its JWT form", () => {
   });
 
   it("never has a kid that is not the id of a key of ours by its form, even if a list had it", () => {
-    const id = "../token-hmac/1";
-    expect(codeOf(read(signed({}, { kid: id }), [keyOf(1, id)]))).toBe("TOKEN_KEY_UNKNOWN");
+    for (const id of ["../token-hmac/1", `/${newId}`, `${newId}/`]) {
+      expect(codeOf(read(signed({}, { kid: id }), [keyOf(1, id)]))).toBe("TOKEN_KEY_UNKNOWN");
+    }
   });
 
   it("is TOKEN_KEY_UNKNOWN once its key is retired, and when two keys have its id", () => {
