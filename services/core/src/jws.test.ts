@@ -58,11 +58,13 @@ describe("a compact JWS", () => {
   });
 
   it("is none when any of its parts has spare bits set, also where the payload is not read as an object", () => {
-    for (const part of [head, body, tail]) {
+    const text = signJws({ alg: "none" }, { sub: "x" }, seed);
+    expect(parseCompactJws(text)).toBeDefined();
+    for (const part of text.split(".")) {
       const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
       const respelled = `${part.slice(0, -1)}${digits[digits.indexOf(part.at(-1) ?? "") + 1]}`;
       expect(Buffer.from(respelled, "base64url")).toEqual(Buffer.from(part, "base64url"));
-      expect(parseCompactJws(good.replace(part, respelled))).toBeUndefined();
+      expect(parseCompactJws(text.replace(part, respelled))).toBeUndefined();
     }
   });
 
