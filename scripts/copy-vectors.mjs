@@ -4,12 +4,20 @@
  * scripts/copy-vectors.mjs [FOLDER]`. The folder is `../shared/vectors` beside this checkout when none is given.
  */
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readFlags, refuseUsage } from "./read-flags.mjs";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
-const from = resolve(process.argv[2] ?? join(root, "../shared/vectors"));
+const usage = `npm run vectors [-- FOLDER]
+  copies the published test vectors from FOLDER (default: ../shared/vectors beside this checkout) to test/vectors`;
+
+const { positionals } = readFlags("vectors", usage, {}, { allowPositionals: true });
+if (positionals.length > 1) refuseUsage("vectors", "it takes one folder");
+// npm changes to the project's folder; the path is meant from where it was typed.
+const from = positionals[0] === undefined ? join(root, "../shared/vectors") : resolve(process.env.INIT_CWD ?? "", positionals[0]);
+if (!existsSync(join(from, "README.md"))) refuseUsage("vectors", `there are no vectors in ${from}: it has no README.md`);
 const to = join(root, "test/vectors");
 /** Vectors of proofs that nothing here accepts yet. */
 const notYet = new Set(["siwe"]);

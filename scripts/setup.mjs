@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, realpathSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { readFlags } from "./read-flags.mjs";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const cache = join(root, ".cache");
@@ -119,6 +120,7 @@ function say(line) {
 }
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  readFlags("setup", "npm run setup\n  brings what is missing: Node 24, the packages, frps and frpc; it takes no flags", {});
   try {
     setUp();
     say("Everything is there.");

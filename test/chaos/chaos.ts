@@ -5,31 +5,27 @@
  */
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readFlags } from "../../scripts/read-flags.mjs";
 import { renderChaosJson, renderChaosReport } from "./chaos-report.ts";
 import { runChaos } from "./run-chaos.ts";
 
 const say = (line: string): void => void process.stderr.write(`chaos: ${line}\n`);
 
-function readNumber(name: string, text: string, least: number): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < least) throw new Error(`--${name} must be a whole number, ${least} or more`);
-  return number;
-}
+const usage = `npm run chaos [-- --seed N] [--kills 300] [--wallets 8] [--minutes 60] [--pace 40] [--json FILE]
+  kill -9 of every process under load, until that many kills or minutes have passed; 1 when a promise was broken
+  --pace: milliseconds from one kill to the next, about; --json: the report as JSON too`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-      kills: { type: "string", default: "300" },
-      wallets: { type: "string", default: "8" },
-      minutes: { type: "string", default: "60" },
-      pace: { type: "string", default: "40" },
-      json: { type: "string" },
-    },
+  const { values } = readFlags("chaos", usage, {
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)), least: 0 },
+    kills: { type: "string", default: "300", least: 1 },
+    wallets: { type: "string", default: "8", least: 1 },
+    minutes: { type: "string", default: "60", least: 1 },
+    pace: { type: "string", default: "40", least: 5 },
+    json: { type: "string" },
   });
   if (process.platform !== "linux") throw new Error("chaos reads /proc: it runs on Linux only");
-  const seed = readNumber("seed", values.seed, 0);
+  const { seed, kills, wallets, minutes, pace: everyMs } = values;
   say(`seed ${seed}`);
   const stop = new AbortController();
   let exitCode = 130;
@@ -41,13 +37,12 @@ async function main(): Promise<number> {
       stop.abort(name);
     });
   }
-  const wallets = readNumber("wallets", values.wallets, 1);
   const result = await runChaos({
     seed,
-    kills: readNumber("kills", values.kills, 1),
+    kills,
     wallets,
-    minutes: readNumber("minutes", values.minutes, 1),
-    everyMs: readNumber("pace", values.pace, 5),
+    minutes,
+    everyMs,
     mostRestMs: Number.POSITIVE_INFINITY,
     careless: Math.floor(wallets / 4),
     say,

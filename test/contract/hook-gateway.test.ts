@@ -1,8 +1,9 @@
 /** Vana claims and the registry of servers: whose word is asked for, how long it is waited for, and what is no word at all. */
+import type { Label } from "@keyhole/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type EvmHolder, makeClaim, makeEvmHolder } from "../support/credentials.ts";
 import { type GatewayStandIn, renderRegistered, startGatewayStandIn } from "../support/gateway-stand-in.ts";
-import { codeOf, type HookBench, loginContent, startHookBench } from "../support/hook-bench.ts";
+import { type BenchClient, codeOf, type HookBench, loginContent, startHookBench, taking } from "../support/hook-bench.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 
 let gateway: GatewayStandIn;
@@ -23,6 +24,15 @@ async function logIn(server: EvmHolder, options: { readonly signer?: EvmHolder; 
   const claim = { iat, exp: iat + 300 };
   const metas = await makeClaim(options.signer ?? server, { wallet: server.address, owner: (options.owner ?? owner).address, claim });
   return codeOf(await bench.call("Login", loginContent({ metas })));
+}
+/** Logs in as a client that serves. */
+async function clientOf(server: EvmHolder, age: number): Promise<BenchClient> {
+  const iat = Math.floor(bench.now.getTime() / 1000) - age;
+  const metas = await makeClaim(server, { owner: owner.address, claim: { iat, exp: iat + 300 } });
+  const user = (await bench.call("Login", loginContent({ metas }))).body.content as BenchClient["user"];
+  const client = { label: server.label as Label, ticket: user.run_id, user };
+  expect(codeOf(await bench.newProxy(client))).toBe("admitted");
+  return client;
 }
 const seconds = (count: number): void => {
   bench.now = new Date(bench.now.getTime() + count * 1000);
@@ -140,6 +150,26 @@ describe("the time that it takes", () => {
     expect([took > 590, took < 935]).toEqual([true, true]);
     await waitForFact("the answer is there", async () => ((await logIn(server, { signer: owner })) === "admitted" ? true : undefined));
     expect(gateway.asked).toEqual([server.address]);
+  });
+
+  it("2, 4: leaves too little for a hand-over: nobody is displaced, and the next try has the answer at once", async () => {
+    const server = makeEvmHolder();
+    gateway.register({ serverAddress: server.address, ownerAddress: owner.address });
+    const first = await clientOf(server, 5);
+    seconds(61);
+    gateway.answer = (response) => setTimeout(() => response.end(registered(server)), 550);
+    // frps under load.
+    bench.onKick = () => taking(400);
+    expect(await logIn(server)).toBe("GATEWAY_PENDING");
+    expect([bench.kicked, bench.plugin.stats().sessions, (await bench.plugin.readStatus(first.label)).status]).toEqual([
+      [],
+      1,
+      "connected",
+    ]);
+    expect(await logIn(server)).toBe("admitted");
+    expect(bench.kicked).toEqual([first.ticket]);
+    expect(gateway.asked).toHaveLength(2);
+    expect(bench.log.lines.join()).not.toContain("hook.fault");
   });
 
   it("4: after two seconds the look-up is given up", async () => {

@@ -1,7 +1,15 @@
 /** How often, how many at once, and what a signature costs whoever has none. */
 import type { Label } from "@keyhole/core";
 import { afterEach, describe, expect, it } from "vitest";
-import { makeClaim, makeEvmHolder, makeHmacToken, makeStellarHolder, makeStellarJwt } from "../support/credentials.ts";
+import {
+  type EvmHolder,
+  makeClaim,
+  makeEvmHolder,
+  makeHmacToken,
+  makeStellarHolder,
+  makeStellarJwt,
+  type StellarHolder,
+} from "../support/credentials.ts";
 import {
   admitted,
   alice,
@@ -28,6 +36,15 @@ const secondsOf = (reply: HookReply | BenchClient | string): number =>
 const later = (on: HookBench, seconds: number): void => {
   on.now = new Date(on.now.getTime() + seconds * 1000);
 };
+const logInWith = async (on: HookBench, metas: Readonly<Record<string, string>>): Promise<string> =>
+  codeOf(await on.call("Login", loginContent({ metas })));
+const lifeOf = (on: HookBench, age: number): { iat: number; exp: number } => {
+  const iat = Math.floor(on.now.getTime() / 1000) - age;
+  return { iat, exp: iat + 300 };
+};
+const claimOf = (on: HookBench, wallet: EvmHolder, age = 0) => makeClaim(wallet, { claim: lifeOf(on, age) });
+const stellarJwtOf = (on: HookBench, account: StellarHolder, age: number): string =>
+  makeStellarJwt(account, stellarServer, { payload: lifeOf(on, age) });
 /** A claim that somebody else signed. */
 async function forgeClaim(on: HookBench) {
   const iat = Math.floor(on.now.getTime() / 1000);
@@ -64,19 +81,77 @@ describe("logins of one wallet", () => {
     expect(codeOf(await on.login(alice, token))).toBe("admitted");
   });
 
-  it("with claims of any time are counted together: whoever signs them makes as many as he likes", async () => {
-    const on = await start({ limits: { loginsPerIdentityPerMinute: 3 } });
+  it("with credentials of any time are ten times as many together: whoever signs them makes as many as he likes", async () => {
+    const on = await start({ limits: { loginsPerIdentityPerMinute: 2 } });
     const wallet = makeEvmHolder();
     const codes: string[] = [];
-    for (let age = 4; age > 0; age -= 1) {
-      const iat = Math.floor(on.now.getTime() / 1000) - age;
-      codes.push(codeOf(await on.call("Login", loginContent({ metas: await makeClaim(wallet, { claim: { iat, exp: iat + 300 } }) }))));
+    for (let age = 21; age > 0; age -= 1) codes.push(await logInWith(on, await claimOf(on, wallet, age)));
+    expect(codes).toEqual([...Array.from({ length: 20 }, () => "admitted"), "RATE_LIMITED"]);
+  });
+
+  it.each(["claim", "Stellar JWT"] as const)("2: with a stolen %s, sent without end, leave its owner's next one alone", async (kind) => {
+    const on = await start({ limits: { loginsPerIdentityPerMinute: 3 } });
+    const [wallet, account] = [makeEvmHolder(), makeStellarHolder()];
+    const metasOf = async (age: number) => (kind === "claim" ? await claimOf(on, wallet, age) : { jwt: stellarJwtOf(on, account, age) });
+    const stolen = await metasOf(5);
+    for (let count = 0; count < 40; count += 1) await logInWith(on, stolen);
+    expect(await logInWith(on, stolen)).toBe("RATE_LIMITED");
+    expect(await logInWith(on, await metasOf(0))).toBe("admitted");
+  });
+
+  it("2: with a stolen credential that is revoked leave its owner's next one alone", async () => {
+    const on = await start({ limits: { loginsPerIdentityPerMinute: 3 } });
+    const wallet = makeEvmHolder();
+    const stolen = await claimOf(on, wallet, 5);
+    await on.revoke(wallet.label as Label);
+    // What was signed within a minute after it counts as revoked too: clocks differ.
+    later(on, 62);
+    for (let count = 0; count < 3; count += 1) expect(await logInWith(on, stolen)).toBe("TOKEN_REVOKED");
+    expect(await logInWith(on, stolen)).toBe("RATE_LIMITED");
+    expect(await logInWith(on, await claimOf(on, wallet))).toBe("admitted");
+  });
+
+  it("1, 2: with claims of somebody who says that he owns the wallet use up nothing of the wallet's", async () => {
+    const on = await start({ limits: { loginsPerIdentityPerMinute: 3 } });
+    const [victim, thief] = [makeEvmHolder(), makeEvmHolder()];
+    const codes: string[] = [];
+    for (let count = 0; count < 62; count += 1) {
+      const iat = Math.floor(on.now.getTime() / 1000) - 62 + count;
+      const claim = { iat, exp: iat + 300 };
+      codes.push(await logInWith(on, await makeClaim(thief, { wallet: victim.address, owner: thief.address, claim })));
     }
-    expect(codes).toEqual(["admitted", "admitted", "admitted", "RATE_LIMITED"]);
+    expect(codes.slice(0, 4)).toEqual(["GATEWAY_UNAVAILABLE", "GATEWAY_UNAVAILABLE", "GATEWAY_UNAVAILABLE", "RATE_LIMITED"]);
+    expect(codes.slice(4)).toEqual(Array.from({ length: 58 }, () => "RATE_LIMITED"));
+    expect(on.log.lines.join()).not.toContain(victim.label);
+    expect(await logInWith(on, await claimOf(on, victim))).toBe("admitted");
+  });
+
+  it("1: for wallets that are nobody's of his are failed proofs of the network that they come from", async () => {
+    const on = await start({ limits: { failedProofsPerMinute: 2 } });
+    const codes: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      const thief = makeEvmHolder();
+      const iat = Math.floor(on.now.getTime() / 1000);
+      const claim = { iat, exp: iat + 300 };
+      codes.push(await logInWith(on, await makeClaim(thief, { wallet: makeEvmHolder().address, owner: thief.address, claim })));
+    }
+    expect(codes).toEqual(["GATEWAY_UNAVAILABLE", "GATEWAY_UNAVAILABLE", "RATE_LIMITED"]);
   });
 });
 
-describe("proxies of one wallet", () => {
+describe("proxies of one session", () => {
+  it("2: of a thief with an older token, junk and good, use up nothing of the owner's", async () => {
+    const on = await start({ limits: { proxiesPerIdentityPerMinute: 2 } });
+    const stolen = await on.buyToken(alice);
+    const thief = admitted(await on.login(alice, stolen));
+    for (let count = 0; count < 9; count += 1) expect(codeOf(await on.newProxy(thief, { proxy_type: "tcp" }))).toBe("PROXY_TYPE");
+    expect([codeOf(await on.newProxy(thief)), codeOf(await on.newProxy(thief))]).toEqual(["admitted", "admitted"]);
+    expect(codeOf(await on.newProxy(thief))).toBe("RATE_LIMITED");
+    later(on, 1);
+    const owner = admitted(await on.login(alice, await on.buyToken(alice)));
+    expect(codeOf(await on.newProxy(owner))).toBe("admitted");
+  });
+
   it("above the limit are refused without a kick: the client would only come sooner", async () => {
     const on = await start({ limits: { proxiesPerIdentityPerMinute: 2 } });
     const client = admitted(await on.login(alice, await on.buyToken(alice)));
@@ -170,7 +245,7 @@ describe("signatures that were nobody's", () => {
     for (let count = 0; count < 3; count += 1) {
       const metas = await makeClaim(makeEvmHolder(), { claim: { iat, exp: iat + 300 } });
       expect(codeOf(await on.call("Login", loginContent({ metas })))).toBe("CLAIM_EXPIRED");
-      expect(codeOf(await on.call("Login", loginContent({ privilege_key: "a.b.c" })))).toBe("TOKEN_MALFORMED");
+      expect(codeOf(await on.call("Login", loginContent({ privilege_key: "a.b.c" })))).toBe("TOKEN_FILE_MALFORMED");
     }
     expect(await tryForged(on, "127.0.0.1:50000")).toBe("SIGNER_MISMATCH");
   });

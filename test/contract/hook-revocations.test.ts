@@ -13,6 +13,7 @@ import {
   loginContent,
   showOnDashboard,
   startHookBench,
+  ticketOf,
 } from "../support/hook-bench.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 
@@ -205,6 +206,53 @@ describe("a plugin that was away", () => {
     await waitForFact("it is kicked", () => (bench.kicked.includes(client.ticket) ? true : undefined));
     await bench.plugin.enforceRevocations();
     expect(await statusOf(alice)).toBe("disconnected");
+  });
+});
+
+describe("a key that must not be trusted any more", () => {
+  it("12: ends every session of its kind, and nobody else's; who has a good credential is back by a login", async () => {
+    const token = await bench.buyToken(alice);
+    const client = await connect(alice, token, "127.0.0.1:40001");
+    const bobs = await connect(bob, await bench.buyToken(bob, { kind: "jwt" }), "127.0.0.1:40002");
+    bench.doorCalls.length = 0;
+    expect(await bench.plugin.endSessionsOf(["hmac"])).toBe(1);
+    expect(bench.doorCalls[0]).toBe(`delete ${alice} ended`);
+    await waitForFact("the kick", () => (bench.kicked.includes(client.ticket) ? true : undefined));
+    expect(bench.doorCalls).toContain("cut 127.0.0.1:40001");
+    expect([await statusOf(alice), await statusOf(bob)]).toEqual(["disconnected", "connected"]);
+    expect(codeOf(await bench.newProxy(client))).toBe("SESSION_UNKNOWN");
+    await connect(alice, token, "127.0.0.1:40001");
+    expect(bench.kicked).not.toContain(bobs.ticket);
+    await waitForFact("its end is recorded", async () =>
+      (await bench.sessions.findSession(alice, ticketOf(bench, client)?.generation ?? 0))?.end === "evicted" ? true : undefined,
+    );
+    expect(await bench.plugin.endSessionsOf(["jwt", "hmac"])).toBe(2);
+    expect(await bench.plugin.endSessionsOf(["claim", "stellar-jwt"])).toBe(0);
+  });
+
+  it("12: lets nobody in whose credential was checked before", async () => {
+    const reading = held();
+    let isRead = false;
+    bench.onRead = () => {
+      isRead = true;
+      return reading.promise;
+    };
+    const login = bench.login(alice, await bench.buyToken(alice));
+    await waitForFact("its records are read", () => (isRead ? true : undefined));
+    expect(await bench.plugin.endSessionsOf(["hmac"])).toBe(0);
+    reading.release();
+    expect(codeOf(await login)).toBe("SESSION_ENDED");
+    expect(bench.plugin.stats().sessions).toBe(0);
+  });
+
+  it("7, 12: ends whom a plugin before this one admitted too, and says nothing while it does not know them", async () => {
+    const client = await connect(alice, await bench.buyToken(alice), "127.0.0.1:40001");
+    bench.frps = "broken";
+    await bench.restart();
+    await expect(bench.plugin.endSessionsOf(["hmac"])).rejects.toThrow("it is not known yet who is served");
+    bench.frps = showOnDashboard([client]);
+    expect(await bench.plugin.endSessionsOf(["hmac"])).toBe(1);
+    await waitForFact("the kick", () => (bench.kicked.includes(client.ticket) ? true : undefined));
   });
 });
 

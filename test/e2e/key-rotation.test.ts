@@ -8,7 +8,8 @@ import { loginOf } from "../support/hostile-world.ts";
 import { type KeyholeParts, startKeyholeParts } from "../support/keyhole-parts.ts";
 import { startLocalApp } from "../support/local-app.ts";
 import { connectRaw } from "../support/raw-frp-client.ts";
-import { failuresOf, servedBy, startVisitingWallet } from "../support/served-by.ts";
+import { failuresOf, hostOf, servedBy, startVisitingWallet } from "../support/served-by.ts";
+import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet } from "../support/wallet.ts";
 
@@ -69,9 +70,17 @@ it("2, 7: nobody is refused while all keys are rotated, and a client of before i
   await servedBy(keyhole, wallet, "app");
 });
 
-it("6: a key that is retired at once makes every token of it worthless within seconds, and new ones are issued meanwhile", async () => {
+it("6: a key that is retired at once makes every token of it worthless, ends whom it let in, and costs nobody else more than a moment", async () => {
   const wallet = makeWallet();
   const { token } = await requestToken(keyhole, wallet);
+  await using app = await startLocalApp("forged");
+  using inside = await connectRaw({ port: keyhole.controlPort });
+  const { run_id: ticket } = await inside.login(loginOf(token));
+  inside.serve(String(ticket), app.port);
+  expect(await inside.newProxy({ proxy_name: `${wallet.label}.app`, proxy_type: "http", subdomain: wallet.label })).toBe("");
+  await servedBy(keyhole, wallet, "forged");
+  await using goodApp = await startLocalApp("good");
+  const good = makeWallet();
   const minting = listKeys().find(({ purpose, state }) => purpose === "token-hmac" && state === "mints");
   runKeys("rotate", "token-hmac");
   await waitForFact(
@@ -80,10 +89,14 @@ it("6: a key that is retired at once makes every token of it worthless within se
       listKeys().some(({ purpose, state, id }) => purpose === "token-hmac" && state === "mints" && id !== minting?.id) ? true : undefined,
     { timeoutMs: 20_000, everyMs: 300 },
   );
-  runKeys("retire", minting?.id ?? "", "--now");
+  await using _client = await connectClient(keyhole, good, goodApp.port);
+  expect(runKeys("retire", minting?.id ?? "", "--now")).toMatch(/2 sessions were ended/);
+  expect((await visit(keyhole.edgePort, hostOf(wallet))).status).toBe(503);
+  await servedBy(keyhole, good, "good");
   await waitForFact("the token is refused", async () => {
     using client = await connectRaw({ port: keyhole.controlPort });
     return String((await client.login(loginOf(token)))["error"] ?? "").startsWith("TOKEN_SIGNATURE") ? true : undefined;
   });
   expect(await buyAndLogIn()).toBe("admitted");
+  expect((await visit(keyhole.edgePort, hostOf(wallet))).status).toBe(503);
 });

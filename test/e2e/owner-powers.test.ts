@@ -131,7 +131,9 @@ describe("the owner's own revocation", () => {
     await client.saw("TOKEN_REVOKED");
     await using thief = startFrpcOn(keyhole, older);
     await thief.saw("TOKEN_REVOKED");
-    await using _again = await connect(await buyConfig(keyhole, owner, ownersApp.port, 1));
+    // What the owner signed before it is worth nothing either; what is signed a second later is.
+    expect(JSON.parse((await ask(keyhole, owner, { age: 3 })).body)).toMatchObject({ code: "TOKEN_REVOKED" });
+    await using _again = await connect(await buyConfig(keyhole, owner, ownersApp.port, -2));
     await answeredBy(keyhole, owner, "owner");
   });
 

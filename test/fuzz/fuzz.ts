@@ -4,30 +4,25 @@
  * and door, judged by an oracle that shares no verifier with us. Progress goes to standard error, one report to standard
  * output; 1 when a promise was broken.
  */
-import { parseArgs } from "node:util";
+import { readFlags, refuseUsage } from "../../scripts/read-flags.mjs";
 import { renderFuzzReport } from "./fuzz-report.ts";
 import { runFuzz } from "./run-fuzz.ts";
 import { openSurfaces } from "./surfaces.ts";
 
 const say = (line: string): void => void process.stderr.write(`fuzz: ${line}\n`);
 
-function readNumber(name: string, text: string, least: number): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < least) throw new Error(`--${name} must be a whole number, ${least} or more`);
-  return number;
-}
+const usage = `npm run fuzz [-- --seed N] [--inputs 1000000] [--minutes 30] [--only SURFACE] [--from N]
+  hostile input at every parser and door, until that many inputs or minutes have passed; 1 when a promise was broken`;
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
-      inputs: { type: "string", default: "1000000" },
-      minutes: { type: "string", default: "30" },
-      only: { type: "string" },
-      from: { type: "string", default: "0" },
-    },
+  const { values } = readFlags("fuzz", usage, {
+    seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)), least: 0 },
+    inputs: { type: "string", default: "1000000", least: 1 },
+    minutes: { type: "string", default: "30", least: 1 },
+    only: { type: "string" },
+    from: { type: "string", default: "0", least: 0 },
   });
-  const seed = readNumber("seed", values.seed, 0);
+  const { seed, inputs, minutes, from } = values;
   say(`seed ${seed}`);
   const stop = new AbortController();
   let escaped = 0;
@@ -40,12 +35,12 @@ async function main(): Promise<number> {
     });
   }
   await using opened = await openSurfaces(seed, values.only);
-  if (opened.surfaces.length === 0) throw new Error(`there is no surface ${values.only}`);
+  if (opened.surfaces.length === 0) return refuseUsage("fuzz", `there is no surface ${values.only} (the report of a run names them)`);
   const result = await runFuzz(opened.surfaces, {
     seed,
-    inputs: readNumber("inputs", values.inputs, 1),
-    minutes: readNumber("minutes", values.minutes, 1),
-    from: readNumber("from", values.from, 0),
+    inputs,
+    minutes,
+    from,
     say,
     signal: stop.signal,
   });

@@ -68,6 +68,7 @@ const parts = (text: string): readonly string[] => text.split(".");
 /** Them all, in the order of the manual's table. */
 export const credentialTries: readonly CredentialTry[] = [
   { credential: "any", what: "none at all", code: "CREDENTIAL_MISSING", login: () => ({}) },
+  { credential: "any", what: "an empty token-source file", code: "CREDENTIAL_MISSING", login: () => inKey("") },
 
   ...(
     [
@@ -123,6 +124,7 @@ export const credentialTries: readonly CredentialTry[] = [
       ],
       ["without its signature", "TOKEN_MALFORMED", (w) => token(`${parts(jwt(w)).slice(0, 2).join(".")}.`)],
       ["cut by a character", "TOKEN_MALFORMED", (w) => token(jwt(w).slice(0, -1))],
+      ["cut by a character, in a token-source file", "TOKEN_FILE_MALFORMED", (w) => inKey(jwt(w).slice(0, -1))],
       ["with padding", "TOKEN_MALFORMED", (w) => token(`${jwt(w)}==`)],
       ["a second after its end", "TOKEN_EXPIRED", (w) => token(jwt(w, { age: day + 1 }))],
       ["issued ten seconds from now", "TOKEN_NOT_YET_VALID", (w) => token(jwt(w, { age: -10 }))],

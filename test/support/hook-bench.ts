@@ -204,6 +204,8 @@ export async function startHookBench(
         label,
         kind,
         proofKey: `token:${label}:${proofs}`,
+        // Each is signed after the one before.
+        provedAt: new Date(bench.now.getTime() + 1000 * proofs),
         proofEndsAt: bench.now,
         now: bench.now,
         ttlSeconds,
@@ -220,7 +222,13 @@ export async function startHookBench(
     },
     async revoke(label) {
       proofs += 1;
-      const outcome = await tokens.revoke({ label, proofKey: `revoke:${label}:${proofs}`, proofEndsAt: bench.now, now: bench.now });
+      const outcome = await tokens.revoke({
+        label,
+        proofKey: `revoke:${label}:${proofs}`,
+        provedAt: bench.now,
+        proofEndsAt: bench.now,
+        now: bench.now,
+      });
       if (outcome.outcome !== "revoked") throw new Error(`not revoked: ${outcome.outcome}`);
     },
     async raw({ method = "POST", path: target = "/hook?op=Login&version=0.1.0", headers = {}, body = "" }) {
@@ -324,6 +332,13 @@ export async function startHookBench(
   };
   await start();
   return bench as HookBench;
+}
+
+/** What a kick or a read takes, when frps or the disk is slow. */
+export function taking(ms: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  setTimeout(resolve, ms);
+  return promise;
 }
 
 /** The client of a login that must have been admitted. */

@@ -25,6 +25,7 @@ import {
   createTellRevoked,
   enforceTimeoutMs,
   serveRevocations,
+  serveSessionEnds,
   serveTunnelStatus,
 } from "./sockets/plugin-socket.ts";
 import { createSocketClient, type SocketClient } from "./sockets/socket-client.ts";
@@ -140,6 +141,7 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
   );
   serveTunnelStatus(app, plugin.readStatus);
   serveRevocations(app, () => plugin.enforceRevocations());
+  serveSessionEnds(app, (kinds) => plugin.endSessionsOf(kinds));
   stack.use(await openPartSocket(foundation, "plugin", app));
   return keepRunning(stack, `frps's hook on port ${plugin.hookPort}`);
 };

@@ -22,7 +22,7 @@ import { startPluginPart } from "./parts/plugin-part.ts";
 import { startSupervisorPart } from "./parts/supervisor-part.ts";
 import { checkStore, startTokenPart } from "./parts/token-part.ts";
 import { createPartApp, type PartFacts } from "./sockets/part-status.ts";
-import { createTellRevoked, serveRevocations, serveTunnelStatus, withinEnforceTimeout } from "./sockets/plugin-socket.ts";
+import { createTellRevoked, serveRevocations, serveSessionEnds, serveTunnelStatus, withinEnforceTimeout } from "./sockets/plugin-socket.ts";
 import { type PartName, partNames } from "./sockets/socket-path.ts";
 import { writeReadyFile } from "./state/ready-file.ts";
 import type { World } from "./world.ts";
@@ -94,6 +94,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     if (part === "plugin") {
       serveTunnelStatus(app, plugin.readStatus);
       serveRevocations(app, () => plugin.enforceRevocations());
+      serveSessionEnds(app, (kinds) => plugin.endSessionsOf(kinds));
     }
     stack.use(await openSocketIfPossible(foundation, part, app));
   }

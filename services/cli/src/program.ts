@@ -32,7 +32,6 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .exitOverride()
     // What stands behind an unknown flag may have been meant as a secret.
     .configureOutput({ outputError: (text, write) => write(text.replace(/(option '--?[\w-]+)=[^\n]*(?=')/, "$1")) })
-    .showHelpAfterError("(keyhole --help tells what there is)")
     .configureHelp({ showGlobalOptions: true });
   const configOption = new Option("-c, --config <file>", "configuration file (default: keyhole.toml here, else the built-in settings)");
   program
@@ -71,12 +70,19 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .option("--json", "as JSON")
     .action(runConfigShow);
   addKeysCommands(program, configOption);
+  nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
     return Number(process.exitCode ?? 0);
   } catch (error) {
     return report(error);
   }
+}
+
+/** After a mistake each command names its own `--help`. */
+function nameHelp(command: Command, name: string): void {
+  command.showHelpAfterError(`(${name} --help tells what there is)`);
+  for (const each of command.commands) nameHelp(each, `${name} ${each.name()}`);
 }
 
 function addKeysCommands(program: Command, configOption: Option): void {
@@ -97,7 +103,7 @@ function addKeysCommands(program: Command, configOption: Option): void {
     .addOption(
       new Option(
         "--overlap <time>",
-        "how long the keys before it verify (default: the life of tokens and an hour, at least 25h; tickets 30d)",
+        "how long the keys before it verify, as in 90m, 24h or 30d; 10s to 366d (default: the life of tokens and an hour, at least 25h; tickets 30d)",
       ).argParser(parseOverlap),
     )
     .action((purpose: KeyPurpose | undefined, options: { config?: string; overlap?: number }) =>

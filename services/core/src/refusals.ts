@@ -94,7 +94,7 @@ const catalogue = {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The wallet address is not one we know the form of.",
-    remedy: "Use 0x and 40 hexadecimal digits, or a Stellar account G and 55 characters.",
+    remedy: "Use 0x and 40 hexadecimal digits, or a Stellar account in upper case, G and 55 characters.",
     voices: ["token"],
   },
   WALLET_CHECKSUM: {
@@ -260,7 +260,7 @@ const catalogue = {
   },
   QUERY_MALFORMED: {
     status: 400,
-    sentence: "A query parameter has a value that is not allowed.",
+    sentence: "A query parameter is unknown, stands twice or has a value that is not allowed.",
     remedy: "See /openapi.json for what each parameter takes.",
     voices: ["token"],
   },
@@ -308,7 +308,7 @@ const catalogue = {
     status: 401,
     error: "INVALID_SIGNATURE",
     sentence: "The JWT was made by another kind of issuer.",
-    remedy: "See the manual for the iss that each kind of JWT carries.",
+    remedy: 'Set iss to "hvym_tunnler", as HVYM clients do.',
     voices: ["token", "hook"],
   },
   JWT_AUDIENCE: {
@@ -400,6 +400,12 @@ const catalogue = {
     status: 401,
     sentence: "The tunnel token was not issued here, or was altered.",
     remedy: "Ask this service for a new one.",
+    voices: ["hook"],
+  },
+  TOKEN_FILE_MALFORMED: {
+    status: 401,
+    sentence: "The token file does not hold a whole tunnel JWT.",
+    remedy: "Ask for a token with tokenType jwt, and replace the file by a rename.",
     voices: ["hook"],
   },
   TOKEN_KEY_UNKNOWN: {
@@ -562,13 +568,13 @@ const catalogue = {
   PROXY_NAME: {
     status: 403,
     sentence: "The proxy name could take one that another wallet needs.",
-    remedy: "Set user and name as in the token answer's proxyName.",
+    remedy: "Set user to the subdomain of the token answer; then any name will do.",
     voices: ["hook"],
   },
   PROXY_NAME_SHARED: {
     status: 403,
     sentence: "Every wallet would use this proxy name.",
-    remedy: 'Set name = "personal-server-<wallet in lower case>" in [[proxies]].',
+    remedy: 'Set name = "personal-server-<wallet in lower case>", or user to the subdomain of the token answer.',
     voices: ["hook"],
   },
   CUSTOM_DOMAIN_FORBIDDEN: {

@@ -25,6 +25,8 @@ export type TokenOrder = {
   readonly kind: CredentialKind;
   /** The meaning of the proof (never its bytes): what was signed for which label and when. Spent once, for ever. */
   readonly proofKey: string;
+  /** When it was signed, at the earliest that its holder's clock may mean. Whole seconds. */
+  readonly provedAt: Date;
   /** Until when a repeat of this proof could still be valid; the record may be forgotten afterwards. */
   readonly proofEndsAt: Date;
   readonly now: Date;
@@ -42,15 +44,15 @@ export const repeatSeconds = 60;
 
 /**
  * What became of an order. `repeated`: the same request came before, and this is the token it bought. `key-reused`: the
- * Idempotency-Key came with another request. `revoked`: it is a repeat, and what it bought was revoked meanwhile. `too-fast`:
- * the next free issued-at is more than 2 s ahead of now.
+ * Idempotency-Key came with another request. `revoked`: everything of the label was revoked after this was signed, or, for a
+ * repeat, after it was bought. `too-fast`: the next free issued-at is more than 2 s ahead of now.
  */
 export type TokenOutcome =
   | { readonly outcome: "recorded" | "repeated"; readonly token: TokenRecord; readonly keyId: string }
   | { readonly outcome: "proof-already-used" | "key-reused" | "revoked" | "too-fast" };
 
 /** What a wallet's own revocation is asked for with; its proof is spent as an order's is. */
-export type RevocationOrder = Pick<TokenOrder, "label" | "proofKey" | "proofEndsAt" | "now">;
+export type RevocationOrder = Pick<TokenOrder, "label" | "proofKey" | "provedAt" | "proofEndsAt" | "now">;
 
 /** What became of it: everything of the label that was issued before `notBefore` (whole seconds) is revoked. */
 export type RevocationOutcome = { readonly outcome: "revoked"; readonly notBefore: Date } | { readonly outcome: "proof-already-used" };

@@ -4,6 +4,7 @@
  * whoever asks for a label waits, briefly, until that label is adopted; labels that are asked for come first.
  */
 import { type Label, parseLabel } from "@keyhole/core";
+import { withinTime } from "./answer-time.ts";
 import type { FrpsView } from "./frps-view.ts";
 import type { SessionAuthority } from "./session-authority.ts";
 import type { SessionRegistry } from "./session-registry.ts";
@@ -14,8 +15,8 @@ export type Adoption = {
   readonly isDone: boolean;
   /** Adopts who has a proxy, and kicks who has none: its NewProxy was lost. Throws when a store cannot be read; then it is asked again. */
   adopt(view: FrpsView): Promise<void>;
-  /** True once the label's sessions are known; false when that takes too long. Throws when a store cannot be read. */
-  awaitLabel(label: Label): Promise<boolean>;
+  /** True once the label's sessions are known; false when that takes too long, or longer than so many ms. Throws when a store cannot be read. */
+  awaitLabel(label: Label, atMostMs?: number): Promise<boolean>;
 };
 
 type FormerClient = { readonly ticket: string; readonly proxyNames: readonly string[] };
@@ -94,17 +95,10 @@ export function createAdoption(deps: {
       isDone = true;
     },
 
-    async awaitLabel(label) {
+    async awaitLabel(label, atMostMs = patienceMs) {
       if (isDone) return true;
-      let timer: NodeJS.Timeout | undefined;
-      const patience = new Promise<false>((resolve) => {
-        timer = setTimeout(() => resolve(false), patienceMs);
-      });
-      try {
-        return await Promise.race([viewed.promise.then(() => adoptLabel(label)).then(() => true), patience]);
-      } finally {
-        clearTimeout(timer);
-      }
+      const known = viewed.promise.then(() => adoptLabel(label)).then(() => true);
+      return await withinTime(known, Math.min(patienceMs, atMostMs), false);
     },
   };
 }

@@ -2,7 +2,7 @@ import { grant, type Label, type RefusalCode, refuse, type VanaClaim } from "@ke
 import type { LoginContent } from "@keyhole/frp";
 import { describe, expect, it } from "vitest";
 import type { Credential, Presented } from "./credential.ts";
-import { type ProofDeps, proveCredential } from "./credential-proof.ts";
+import { proveCredential } from "./credential-proof.ts";
 import type { LoginConnection } from "./login-connection.ts";
 import type { Registration } from "./registration-rule.ts";
 
@@ -17,7 +17,7 @@ async function prove(options: {
   readonly refused?: RefusalCode;
   readonly user?: string;
   readonly connection?: Partial<LoginConnection>;
-  readonly tooMany?: "proofs" | "logins";
+  readonly tooMany?: "proofs" | "logins" | "signers";
   readonly said?: Registration;
   readonly requireRegistration?: boolean;
 }): Promise<{ code: string; label: Label | undefined; asked: string[] }> {
@@ -26,7 +26,17 @@ async function prove(options: {
   const claim =
     needs === undefined
       ? {}
-      : { claim: { label, wallet: label, owner, signer: label, issuedAt: new Date(0), endsAt: new Date(60_000), needs } };
+      : {
+          claim: {
+            label,
+            wallet: label,
+            owner,
+            signer: needs === "owner-of-wallet" ? owner : label,
+            issuedAt: new Date(0),
+            endsAt: new Date(60_000),
+            needs,
+          },
+        };
   const presented: Presented = {
     kind,
     check() {
@@ -37,7 +47,8 @@ async function prove(options: {
   };
   const limited = (what: string) => (options.tooMany === what ? refuse("RATE_LIMITED", { retryAfterSeconds: 3 }).refusal : undefined);
   const { said } = options;
-  const deps: ProofDeps = {
+  const deps: Parameters<typeof proveCredential>[3] = {
+    left: () => 850,
     limits: {
       judgeProof: (source) => {
         asked.push(`proofs of ${source}`);
@@ -47,6 +58,10 @@ async function prove(options: {
       takeLogin: () => {
         asked.push("logins");
         return limited("logins");
+      },
+      takeSigner: (address) => {
+        asked.push(`signer ${address}`);
+        return limited("signers");
       },
       takeProxy: () => undefined,
     },
@@ -65,7 +80,11 @@ async function prove(options: {
   };
   const login = { user: options.user ?? "" } as LoginContent;
   const proved = await proveCredential(presented, login, Promise.resolve({ ...here, ...options.connection }), deps);
-  return { code: proved.granted ? "proved" : proved.refusal.code, label: proved.granted ? proved.value.label : proved.label, asked };
+  return {
+    code: proved.granted ? "proved" : proved.refusal.code,
+    label: proved.granted ? proved.value.credential.label : proved.label,
+    asked,
+  };
 }
 
 const source = "203.0.113.9:1";
@@ -114,9 +133,30 @@ describe("the order of the questions", () => {
   });
 });
 
+describe("an owner that signs for another wallet", () => {
+  const needs = "owner-of-wallet";
+  const said: Registration = { kind: "registered", owner, isRevoked: false };
+  const first = [`proofs of ${source}`, "check", `signer ${owner}`];
+
+  it("1: is counted for himself, and for the wallet only when the registry has agreed", async () => {
+    expect((await prove({ needs, said })).asked).toEqual([...first, `gateway ${label}`, "logins"]);
+    expect(await prove({ needs, said, tooMany: "signers" })).toEqual({ code: "RATE_LIMITED", label: undefined, asked: first });
+    expect(await prove({ needs, said, tooMany: "logins" })).toMatchObject({ code: "RATE_LIMITED", label });
+  });
+
+  it("1: of whom the registry does not know it has shown nothing of the wallet, and his network has failed once more", async () => {
+    const asked = [...first, `gateway ${label}`];
+    const failed = [...asked, `failed ${source}`];
+    expect(await prove({ needs, said: { kind: "unknown" } })).toEqual({ code: "SERVER_NOT_REGISTERED", label: undefined, asked: failed });
+    expect(await prove({ needs, said: { kind: "down" } })).toEqual({ code: "GATEWAY_UNAVAILABLE", label: undefined, asked: failed });
+    expect(await prove({ needs })).toEqual({ code: "GATEWAY_UNAVAILABLE", label: undefined, asked: [...first, `failed ${source}`] });
+    expect(await prove({ needs, said: { kind: "pending" } })).toEqual({ code: "GATEWAY_PENDING", label: undefined, asked });
+    expect(await prove({ needs, said: { ...said, isRevoked: true } })).toEqual({ code: "SERVER_REVOKED", label: undefined, asked });
+    expect(await prove({ needs, said, user: owner })).toEqual({ code: "USER_MISMATCH", label: undefined, asked: first.slice(0, 2) });
+  });
+});
+
 it("1: what the registry says decides; where there is none, nobody speaks for another's wallet", async () => {
-  expect(await prove({ needs: "owner-of-wallet", said: { kind: "unknown" } })).toMatchObject({ code: "SERVER_NOT_REGISTERED", label });
-  expect((await prove({ needs: "owner-of-wallet" })).code).toBe("GATEWAY_UNAVAILABLE");
   expect((await prove({ needs: "registration" })).code).toBe("proved");
   expect((await prove({ needs: "nothing", requireRegistration: true })).code).toBe("GATEWAY_UNAVAILABLE");
 });

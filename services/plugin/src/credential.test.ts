@@ -124,9 +124,13 @@ describe("a credential in its place", () => {
     [{ metas: { wallet: "0x" } }, "CLAIM_MALFORMED"],
     [{ metas: { owner: "0x" } }, "CLAIM_MALFORMED"],
     [{ metas: { run_id: "x" } }, "CLAIM_MALFORMED"],
-    [{ privilegeKey: "x" }, "TOKEN_MALFORMED"],
-    [{ privilegeKey: "x".repeat(31) }, "TOKEN_MALFORMED"],
-    [{ privilegeKey: "0".repeat(33) }, "TOKEN_MALFORMED"],
+    [{ metas: { token: jwt.slice(0, 40) } }, "TOKEN_MALFORMED"],
+    [{ privilegeKey: "x" }, "TOKEN_FILE_MALFORMED"],
+    [{ privilegeKey: "x".repeat(31) }, "TOKEN_FILE_MALFORMED"],
+    [{ privilegeKey: "0".repeat(33) }, "TOKEN_FILE_MALFORMED"],
+    [{ privilegeKey: `${jwt}.x` }, "TOKEN_FILE_MALFORMED"],
+    [{ privilegeKey: `${jwt}\n` }, "TOKEN_FILE_MALFORMED"],
+    [{ privilegeKey: `${jwt.slice(0, -6)}AAAAAA` }, "TOKEN_SIGNATURE"],
   ] as const)("13: is refused as its reader does (%#)", (fields, code) => {
     expect(check(fields)).toBe(code);
   });
@@ -139,10 +143,12 @@ describe("a login key", () => {
       expect(codeOf({ privilegeKey, metas: { token: hmac } })).toBe("CREDENTIAL_IN_AUTH_TOKEN");
     }
   });
-  it("13: that is missing is no login of frpc's", () => {
-    expect(read({ privilegeKey: "", metas: { token: hmac } })).toMatchObject({
-      refusal: { code: "LOGIN_MALFORMED", facts: { field: "privilege_key" } },
-    });
+  it("13: that is empty is what an empty token-source file gives", () => {
+    expect(codeOf({ privilegeKey: "" })).toBe("CREDENTIAL_MISSING");
+  });
+  it("13: that is a tunnel JWT cut anywhere says that the file is not whole", () => {
+    for (let length = 1; length < jwt.length; length += 1)
+      expect([length, check({ privilegeKey: jwt.slice(0, length) })]).toEqual([length, "TOKEN_FILE_MALFORMED"]);
   });
 });
 

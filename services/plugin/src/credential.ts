@@ -60,13 +60,14 @@ const sortsOfPlace: Readonly<Record<Place, readonly Sort[]>> = {
 /**
  * Reads the credential of a Login. Refuses with `CREDENTIAL_IN_AUTH_TOKEN` (frps's own key is not the one of an empty
  * token: with it frpc would print "login success" for ever), `CREDENTIAL_MISSING`, `CREDENTIAL_TWICE`,
- * `CREDENTIAL_MISPLACED`, `STARTING_UP`, or as the reader of its kind does. Never throws.
+ * `CREDENTIAL_MISPLACED`, `TOKEN_FILE_MALFORMED`, `STARTING_UP`, or as the reader of its kind does. Never throws.
  */
 export function readCredential(login: LoginContent, settings: CredentialSettings): Verdict<Presented> {
   const { metas, privilegeKey } = login;
   const isPlainKey = privilegeKey === deriveLoginKey("", login.timestamp);
   if (!isPlainKey && /^[0-9a-f]{32}$/i.test(privilegeKey)) return refuse("CREDENTIAL_IN_AUTH_TOKEN");
-  if (privilegeKey === "") return refuse("LOGIN_MALFORMED", { field: "privilege_key" });
+  // Of a token-source file that is empty: frpc sends what is in it.
+  if (privilegeKey === "") return refuse("CREDENTIAL_MISSING");
   const { token = "", jwt = "" } = metas;
   const isClaimed = isSet(metas, "auth_claim") || isSet(metas, "auth_sig");
   if (Number(token !== "") + Number(jwt !== "") + Number(isClaimed) + Number(!isPlainKey) > 1) return refuse("CREDENTIAL_TWICE");
@@ -86,6 +87,7 @@ function readIn(place: Place, text: string, login: LoginContent, settings: Crede
   if (!sortsOfPlace[place].includes(sort)) return refuse("CREDENTIAL_MISPLACED");
   if (place === "claim") return readClaim(login.metas, settings);
   if (place === "jwt") return readStellarJwt(text, settings);
+  if (place === "login-key") return sort === undefined ? refuse("TOKEN_FILE_MALFORMED") : grant(presentFile(text, settings));
   return grant(sort === "tunnel-jwt" ? presentJwt(text, settings) : presentToken(text, settings));
 }
 
@@ -93,19 +95,26 @@ function readIn(place: Place, text: string, login: LoginContent, settings: Crede
 function sortOf(text: string): Sort {
   if (text.startsWith("frp_")) return "hmac";
   const parts = text.split(".", 4);
-  // What begins an object: `{"`.
-  if (parts.length === 1) return /^eyJ[\w-]+$/.test(text) ? "claim" : undefined;
+  if (parts.length === 1) return isClaim(text) ? "claim" : undefined;
   if (parts.length !== 3) return undefined;
   const [header = "", payload = ""] = parts;
-  if (readMember(header, "typ") === tunnelJwtType) return "tunnel-jwt";
-  return readMember(payload, "iss") === "hvym_tunnler" ? "stellar-jwt" : undefined;
+  if (readPart(header)?.["typ"] === tunnelJwtType) return "tunnel-jwt";
+  return readPart(payload)?.["iss"] === "hvym_tunnler" ? "stellar-jwt" : undefined;
 }
 
-function readMember(part: string, name: string): unknown {
+/** A whole object, and not what is left of a JWT that was cut within its header or right behind it. */
+function isClaim(text: string): boolean {
+  // What begins an object: `{"`.
+  if (!/^eyJ[\w-]+$/.test(text)) return false;
+  const value = readPart(text);
+  return value !== undefined && value["alg"] === undefined;
+}
+
+/** Of a text or a number every member is undefined. */
+function readPart(part: string): Readonly<Record<string, unknown>> | undefined {
   try {
-    // Of a text or a number every member is undefined.
     const value = JSON.parse(Buffer.from(part, "base64url").toString("utf8")) as Readonly<Record<string, unknown>> | null;
-    return value?.[name];
+    return value ?? undefined;
   } catch {
     return undefined;
   }
@@ -120,6 +129,18 @@ const presentJwt = (text: string, { verifyKeys, domain }: CredentialSettings): P
   kind: "jwt",
   check: () => map(readTunnelJwt(text, verifyKeys(), domain), (token) => ({ ...token, kind: "jwt" })),
 });
+
+/** The same from a token-source file: it may have been read while it was being written. */
+function presentFile(text: string, settings: CredentialSettings): Presented {
+  const { kind, check } = presentJwt(text, settings);
+  return {
+    kind,
+    check() {
+      const checked = check();
+      return !checked.granted && checked.refusal.code === "TOKEN_MALFORMED" ? refuse("TOKEN_FILE_MALFORMED") : checked;
+    },
+  };
+}
 
 function readClaim(metas: LoginContent["metas"], { audience, now }: CredentialSettings): Verdict<Presented> {
   return map(parseVanaClaim(metas, { audience, now: now() }), ({ check }) => ({

@@ -7,11 +7,11 @@ test("4: a call that takes too long is told once, not before its time and soon a
   const startedAt = performance.now();
   const last = new Promise<void>((resolve) => {
     for (const name of ["first", "kept", "last"]) {
-      const finish = deadline.start(() => {
+      const call = deadline.start(() => {
         told.push(name);
         if (name === "last") resolve();
       });
-      if (name === "kept") finish();
+      if (name === "kept") call.finish();
     }
   });
   await last;
@@ -26,4 +26,21 @@ test("4: a call that starts after a pause gets its whole time too", async () => 
     await new Promise<void>((resolve) => void deadline.start(resolve));
     expect(performance.now() - startedAt).toBeGreaterThanOrEqual(59);
   }
+});
+
+test("4: a call knows what it surely has left, down to nothing", async () => {
+  const deadline = createDeadline(100);
+  const left: number[] = [];
+  let leftAtEnd = -1;
+  await new Promise<void>((resolve) => {
+    const call = deadline.start(() => {
+      leftAtEnd = call.leftMs();
+      resolve();
+    });
+    left.push(call.leftMs());
+    // It is over in the middle of the other's time, and that one goes on.
+    deadline.start(() => {}).finish();
+    left.push(call.leftMs());
+  });
+  expect([left, leftAtEnd]).toEqual([[100, 100], 0]);
 });

@@ -3,8 +3,16 @@
  * clock ticks while any call is under way, and counts for all of them.
  */
 
-/** Watches calls. `start` gives back how to say that the call is over; else `expire` is called, once, when its time is up. */
-export type Deadline = { start(expire: () => void): () => void };
+/** A call that is being watched. */
+type WatchedCall = {
+  /** Says that it is over. */
+  finish(): void;
+  /** What it surely has left, in ms, on the clock that ends it. */
+  leftMs(): number;
+};
+
+/** Watches calls: `expire` is called, once, when the time of one is up and nobody has said that it is over. */
+export type Deadline = { start(expire: () => void): WatchedCall };
 
 /** Every call gets at least `afterMs`, and at most a tenth more. */
 export function createDeadline(afterMs: number): Deadline {
@@ -31,8 +39,9 @@ export function createDeadline(afterMs: number): Deadline {
       timer ??= setInterval(onTick, tickMs);
       const key = {};
       // The tick under way may end at once, so it does not count.
-      calls.set(key, { dueTick: tick + 21, expire });
-      return () => void calls.delete(key);
+      const dueTick = tick + 21;
+      calls.set(key, { dueTick, expire });
+      return { finish: () => void calls.delete(key), leftMs: () => Math.max(0, (dueTick - tick - 1) * tickMs) };
     },
   };
 }

@@ -4,6 +4,7 @@
  * login waits for a part of that time only; the look-up goes on and fills the cache for the next one.
  */
 import { parseIdentity, parseStrictJson, printIdentity } from "@keyhole/core";
+import { withinTime } from "./answer-time.ts";
 import { type BreakerState, createCircuitBreaker } from "./circuit-breaker.ts";
 import type { Log } from "./log.ts";
 import type { Registration } from "./registration-rule.ts";
@@ -72,23 +73,11 @@ export function createGateway(deps: { readonly baseUrl: string; readonly now: ()
         work = lookUp(address).finally(() => underWay.delete(address));
         underWay.set(address, work);
       }
-      return await withinPatience(work);
+      return await withinTime(work, waitMs, { kind: "pending" });
     },
     state: () => breaker.state(now()),
     close: () => stop.abort(new Error("the plugin is being stopped")),
   };
-}
-
-async function withinPatience(work: Promise<Registration>): Promise<Registration> {
-  let timer: NodeJS.Timeout | undefined;
-  const patience = new Promise<Registration>((resolve) => {
-    timer = setTimeout(() => resolve({ kind: "pending" }), waitMs);
-  });
-  try {
-    return await Promise.race([work, patience]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** As the real client writes it: EIP-55. */

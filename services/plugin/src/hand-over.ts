@@ -3,14 +3,15 @@
  * frps (DESIGN.md §5). An edge that cannot be asked does not keep a newcomer out: the kick alone does it too, later.
  */
 import type { Door, Label } from "@keyhole/core";
+import { withinTime } from "./answer-time.ts";
 import type { Kicks } from "./kicks.ts";
 import type { Log } from "./log.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
 
-/** How long a hand-over may take inside a Login, in ms; the rest of it goes on in the background. */
-const handOverBudgetMs = 700;
+/** How long a hand-over may take inside a Login, in ms, when nothing else took its time; the rest of it goes on in the background. */
+export const handOverBudgetMs = 700;
 /** How long the edge holds requests for a newcomer, in ms; a label that nobody serves by then is offline. */
 const handOverHoldMs = 1500;
 /** How long a kick may take that nobody waits for, in ms. */
@@ -21,8 +22,8 @@ const disconnectsAtOnce = 64;
 
 /** Takes labels and connections away from sessions. */
 export type HandOver = {
-  /** Ends the connections of the displaced. False when that was not done in time; then it goes on in the background. */
-  displace(newcomer: Session, displaced: readonly Session[]): Promise<boolean>;
+  /** Ends the connections of the displaced. False when that was not done in so many ms; then it goes on in the background. */
+  displace(newcomer: Session, displaced: readonly Session[], withinMs: number): Promise<boolean>;
   /** True, once, when the label's holder was displaced and nobody has taken the label up since. */
   conclude(label: Label): boolean;
   /** Ends the session's connection at the edge and at frps. Never rejects. */
@@ -50,28 +51,33 @@ export function createHandOver(deps: {
     if (open.delete(label)) void records.leave(label, "offline");
   }
 
-  return {
-    async displace(newcomer, displaced) {
-      const { label, ticket } = newcomer;
-      open.add(label);
-      await door
-        .handOver(label)
-        .catch((cause: unknown) => log.warn({ label, cause: String(cause) }, "the edge could not be told of a hand-over"));
-      const work = Promise.all(
+  /** Resolves to what went wrong; undefined when every one of them is gone. */
+  async function attempt({ label, ticket }: Session, displaced: readonly Session[]): Promise<string | undefined> {
+    open.add(label);
+    await door
+      .handOver(label)
+      .catch((cause: unknown) => log.warn({ label, cause: String(cause) }, "the edge could not be told of a hand-over"));
+    setTimeout(() => settle(label), handOverHoldMs).unref();
+    try {
+      await Promise.all(
         displaced.map(async (former) => {
           await connections.cut(former);
           // The same ticket is the newcomer's own: frps closes that session itself, and a kick would close the newcomer.
           if (former.ticket !== ticket) await kicks.kick(former.ticket, handOverBudgetMs);
         }),
       );
-      setTimeout(() => settle(label), handOverHoldMs).unref();
-      try {
-        await work;
-        return true;
-      } catch (cause) {
-        log.warn({ label, cause: String(cause) }, "a displaced client could not be closed in time");
-        return false;
-      }
+      return undefined;
+    } catch (cause) {
+      return String(cause);
+    }
+  }
+
+  return {
+    async displace(newcomer, displaced, withinMs) {
+      const cause = await withinTime(attempt(newcomer, displaced), withinMs, "it takes too long");
+      if (cause === undefined) return true;
+      log.warn({ label: newcomer.label, cause }, "a displaced client could not be closed in time");
+      return false;
     },
 
     conclude: (label) => open.delete(label),

@@ -8,13 +8,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { describeProblem, Fault, type RefusalCode, refusals, refuse } from "@keyhole/core";
 import { type HookAnswer, type HookRequest, hookPath, parseHookRequest, renderHookAnswer } from "@keyhole/frp";
+import type { TimeLeft } from "./answer-time.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import type { Log } from "./log.ts";
 import type { RefusalAnswers } from "./refusal-answers.ts";
 
 /** What the listener needs. */
 export type HookServerDeps = {
-  readonly answer: (request: HookRequest, requestId: string) => Promise<HookAnswer>;
+  /** `left`: of the time after which the listener refuses by itself. */
+  readonly answer: (request: HookRequest, requestId: string, left: TimeLeft) => Promise<HookAnswer>;
   /** A refusal at NewProxy that was not the operation's own must be followed by a kick too. */
   readonly refuseUnexpected: (request: HookRequest | undefined) => void;
   readonly user: string;
@@ -120,7 +122,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     const settle = (result: HookAnswer): void => {
       if (isAnswered) return;
       isAnswered = true;
-      finish();
+      call.finish();
       deps.count(request.op, result.kind);
       reply(response, result);
     };
@@ -134,8 +136,8 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
       deps.refuseUnexpected(request);
       settle(deps.refusals.answer(refuse(code).refusal));
     });
-    const finish = answerDeadline.start(() => fail(new Error("the hook's own deadline passed")));
-    deps.answer(request, requestId).then(settle).catch(fail);
+    const call = answerDeadline.start(() => fail(new Error("the hook's own deadline passed")));
+    deps.answer(request, requestId, call.leftMs).then(settle).catch(fail);
   }
 
   /** Whatever is thrown in a callback is a refusal too: nobody else would answer. */
@@ -206,7 +208,7 @@ function readBody(request: IncomingMessage, deadline: Deadline, done: (failure: 
     const [first] = chunks;
     const body = chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks);
     chunks = undefined;
-    stop();
+    call.finish();
     request.off("data", take);
     done(failure, failure === undefined ? body.toString("utf8") : "");
   };
@@ -215,7 +217,7 @@ function readBody(request: IncomingMessage, deadline: Deadline, done: (failure: 
     if (length > maxBodyBytes) finish("BODY_TOO_LARGE");
     else chunks?.push(chunk);
   };
-  const stop = deadline.start(() => finish("BODY_TIMEOUT"));
+  const call = deadline.start(() => finish("BODY_TIMEOUT"));
   request.on("data", take);
   request.once("end", () => finish(undefined));
   request.once("error", () => finish("BODY_INVALID_JSON"));

@@ -2,12 +2,15 @@
  * How often somebody may log in, register a proxy, or present what nobody signed. By identity only for what is proved, so
  * that nobody uses up what is another's; by the network that it comes from for what is not.
  */
-import { createRateLimiter, deriveAddressPrefix, type Label, type RateDecision, type Refusal, refuse } from "@keyhole/core";
+import { createRateLimiter, deriveAddressPrefix, type RateDecision, type Refusal, refuse } from "@keyhole/core";
 import type { Credential } from "./credential.ts";
+import type { Session } from "./session-registry.ts";
 
 /** The numbers. */
 export type LimitSettings = {
+  /** Of one credential; all of an identity's together have ten times as many. */
   readonly loginsPerIdentityPerMinute: number;
+  /** Of one session. */
   readonly proxiesPerIdentityPerMinute: number;
   /** Logins that are being decided at the same time. */
   readonly loginsInFlight: number;
@@ -18,23 +21,33 @@ export type LimitSettings = {
 export type LoginLimits = {
   /** Asked before a signature is looked at; counts nothing. `source` is `ip:port`. */
   judgeProof(source: string | undefined): Refusal | undefined;
-  /** A signature was looked at, and was not its holder's. */
+  /** A signature was looked at, and was not its holder's; or whoever signed has no right to the wallet. */
   countFailedProof(source: string | undefined): void;
+  /** Only for whoever is proved to be the label's. */
   takeLogin(credential: Pick<Credential, "label" | "kind" | "issuedAt">): Refusal | undefined;
-  takeProxy(label: Label): Refusal | undefined;
+  /** For whoever is proved to be this address, and nothing more. */
+  takeSigner(address: string): Refusal | undefined;
+  takeProxy(session: Pick<Session, "label" | "generation">): Refusal | undefined;
 };
+
+/** What is stolen once is one credential, and must never use up what all of them have. */
+const credentialsPerIdentity = 10;
 
 /** Makes the counters of one plugin. */
 export function createLoginLimits(settings: LimitSettings, now: () => Date): LoginLimits {
   const perMinute = (count: number) => createRateLimiter({ count, perSeconds: 60 });
   const failedProofs = perMinute(settings.failedProofsPerMinute);
   const logins = perMinute(settings.loginsPerIdentityPerMinute);
+  const loginsOfLabel = perMinute(settings.loginsPerIdentityPerMinute * credentialsPerIdentity);
+  const signers = perMinute(settings.loginsPerIdentityPerMinute);
   const proxies = perMinute(settings.proxiesPerIdentityPerMinute);
   return {
     judgeProof: (source) => judge(failedProofs.look(prefixOf(source), now())),
     countFailedProof: (source) => void failedProofs.take(prefixOf(source), now()),
-    takeLogin: (credential) => judge(logins.take(keyOf(credential), now())),
-    takeProxy: (label) => judge(proxies.take(label, now())),
+    takeLogin: ({ label, kind, issuedAt }) =>
+      judge(logins.take(`${label} ${kind} ${issuedAt.getTime()}`, now())) ?? judge(loginsOfLabel.take(label, now())),
+    takeSigner: (address) => judge(signers.take(address, now())),
+    takeProxy: ({ label, generation }) => judge(proxies.take(`${label} ${generation}`, now())),
   };
 }
 
@@ -43,10 +56,6 @@ export const refuseUntil = (retryAfterSeconds: number): Refusal => refuse("RATE_
 
 const judge = ({ isAllowed, retryAfterSeconds }: RateDecision): Refusal | undefined =>
   isAllowed ? undefined : refuseUntil(retryAfterSeconds);
-
-/** Tokens are counted one by one: whoever stole an old one uses up nothing of a new one. Of those there are only so many a minute. */
-const keyOf = ({ label, kind, issuedAt }: Pick<Credential, "label" | "kind" | "issuedAt">): string =>
-  kind === "hmac" || kind === "jwt" ? `${label} ${issuedAt.getTime()}` : label;
 
 /** `ip:port`, `[ip]:port`, or nothing at all. */
 const prefixOf = (source: string | undefined): string => deriveAddressPrefix((source ?? "").replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));

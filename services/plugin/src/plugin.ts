@@ -2,9 +2,19 @@
  * The plugin, composed: the hook's listener, the session authority and its upkeep. What it needs of the world comes in;
  * what the others may ask of it goes out.
  */
-import type { Door, ReadKeyRing, ReadTunnelStatus, ReadVerifyKeys, RefusalCode, SessionStore, TokenReader } from "@keyhole/core";
+import type {
+  CredentialKind,
+  Door,
+  ReadKeyRing,
+  ReadTunnelStatus,
+  ReadVerifyKeys,
+  RefusalCode,
+  SessionStore,
+  TokenReader,
+} from "@keyhole/core";
 import type { HookRequest } from "@keyhole/frp";
 import { createAdoption } from "./adoption.ts";
+import type { TimeLeft } from "./answer-time.ts";
 import type { BreakerState } from "./circuit-breaker.ts";
 import type { ReadFrps } from "./frps-view.ts";
 import { createGateway } from "./gateway.ts";
@@ -92,6 +102,11 @@ export type Plugin = AsyncDisposable & {
    * rejects when that cannot be said: it is tried again every second.
    */
   enforceRevocations(): Promise<void>;
+  /**
+   * Evicts every session of these kinds, for a key of theirs that must not be trusted any more: good clients come back by a
+   * Login. Resolves when the edge was told, with how many they were; rejects while it is not known who is served.
+   */
+  endSessionsOf(kinds: readonly CredentialKind[]): Promise<number>;
   stats(): PluginStats;
 };
 
@@ -141,10 +156,10 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   });
   const newProxy = { ...deps, adoption, registry, authority, kicks, limits, refusals, nextMask };
 
-  const answer = (request: HookRequest, requestId: string) => {
+  const answer = (request: HookRequest, requestId: string, left: TimeLeft) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId);
+        return answerLogin(request.content, requestId, left);
       case "NewProxy":
         return answerNewProxy(request.content, requestId, newProxy);
       case "CloseProxy":
@@ -173,6 +188,11 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     reconcile: () => upkeep.reconcile(),
     pushAll: () => upkeep.pushAll(),
     enforceRevocations: () => revocations.enforce(),
+    async endSessionsOf(kinds) {
+      if (!adoption.isDone) await upkeep.reconcile();
+      if (!adoption.isDone) throw new Error("it is not known yet who is served");
+      return await endings.evictKinds(kinds);
+    },
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,

@@ -5,6 +5,7 @@
  */
 import {
   type Admission,
+  type CredentialKind,
   type Door,
   decideAdmission,
   deriveUnrecordedEnd,
@@ -22,8 +23,9 @@ import {
   type Verdict,
 } from "@keyhole/core";
 import { adoptedId } from "./adopted-id.ts";
+import { type AnswerTime, endlessTime, judgeTime, waitable } from "./answer-time.ts";
 import type { Credential } from "./credential.ts";
-import type { HandOver } from "./hand-over.ts";
+import { type HandOver, handOverBudgetMs } from "./hand-over.ts";
 import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
 import { judgeConnection, type LoginConnection } from "./login-connection.ts";
@@ -38,15 +40,20 @@ import type { Session, SessionRegistry } from "./session-registry.ts";
 /** A login whose credential is genuine. */
 export type LoginAttempt = {
   readonly credential: Credential;
+  /** What `roundOf` its kind was before it was checked. */
+  readonly round: number;
   readonly runId: string;
   /** The client's connection at the edge: the question is under way. */
   readonly connection: Promise<LoginConnection>;
+  readonly time: AnswerTime;
 };
 
 /** Who asks for a session: the id it will have, and what the client sent as run_id. */
 type Client = {
   readonly id: string;
   readonly runId: string;
+  readonly round: number;
+  readonly time: AnswerTime;
   readonly connection: Promise<Omit<LoginConnection, "source">> | undefined;
   /** The proxies of a client that frps served before this process began. */
   readonly proxyNames?: readonly string[];
@@ -79,6 +86,8 @@ export type SessionAuthorityDeps = {
 
 /** Owns the sessions. Every refusal is a value; a store that cannot be read is thrown as a fault. */
 export type SessionAuthority = {
+  /** Asked before a credential of the kind is checked; `admit` refuses what was checked before all sessions of its kind were ended. */
+  roundOf(kind: CredentialKind): number;
   /** Judges a login; when it is granted, whoever was displaced is gone, and the session lives. */
   admit(login: LoginAttempt): Promise<Verdict<Session>>;
   /** A session that this process never admitted (it was restarted meanwhile) is judged by its ticket. */
@@ -134,12 +143,17 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       highestGeneration: Math.max(highest, known.noted(label), ticket?.generation ?? 0, ...others.map(({ generation }) => generation)),
     });
     if (!verdict.granted) return verdict;
+    if (client.round !== endings.roundOf(kind)) return refuse("SESSION_ENDED");
+    const late = judgeTime(client.time, others.length > 0 || endings.isLeaving(label));
+    if (late !== undefined) return { granted: false, refusal: late };
     const session = createSession(credential, client, verdict.value, connection?.id, former);
     for (const other of others) endings.end(other, other.generation === session.generation ? "closed" : "displaced");
     registry.add(session);
 
-    const isClear = others.length === 0 || (await handOver.displace(session, others));
-    if (!isClear || (endings.isLeaving(label) && !(await endings.awaitGone(label)))) {
+    const patience = (): number => waitable(client.time.left, handOverBudgetMs);
+    const isClear = others.length === 0 || (await handOver.displace(session, others, patience()));
+    // When nobody waits any more, a session would be nobody's.
+    if (!isClear || (endings.isLeaving(label) && !(await endings.awaitGone(label, patience()))) || client.time.left() === 0) {
       if (registry.remove(session)) records.remember(session, "displaced");
       return refuse("HANDOVER_PENDING");
     }
@@ -181,11 +195,14 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   /** By its ticket alone. */
-  async function judgeFormer({ label, ticket: runId }: FormerClient, client: Omit<Client, "runId">): Promise<Verdict<Session>> {
+  async function judgeFormer(
+    { label, ticket: runId }: FormerClient,
+    client: Omit<Client, "runId" | "round" | "time">,
+  ): Promise<Verdict<Session>> {
     const ticket = readTicket(label, runId, deps.ticketKeys());
     if (ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
     const { kind, issuedAt, endsAt } = ticket;
-    return await install({ label, kind, issuedAt, endsAt }, { ...client, runId });
+    return await install({ label, kind, issuedAt, endsAt }, { ...client, runId, round: endings.roundOf(kind), time: endlessTime });
   }
 
   async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<Omit<LoginConnection, "source">> {
@@ -193,7 +210,9 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   }
 
   return {
-    admit: ({ credential, runId, connection }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), runId, connection }),
+    roundOf: endings.roundOf,
+
+    admit: ({ credential, ...client }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), ...client }),
 
     resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }),
 

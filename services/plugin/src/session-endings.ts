@@ -2,7 +2,8 @@
  * How a session ends: by itself, or evicted. Whatever the end, it is recorded once, and its label leaves the edge when nobody
  * is left who may serve it.
  */
-import { isRevoked, type Label, type LeaveReason, type SessionEnd } from "@keyhole/core";
+import { type CredentialKind, isRevoked, type Label, type LeaveReason, type SessionEnd } from "@keyhole/core";
+import { withinTime } from "./answer-time.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
 import type { SessionConnections } from "./session-connections.ts";
@@ -19,8 +20,12 @@ export type SessionEndings = {
   evict(session: Session, how: SessionEnd): Promise<boolean>;
   /** Evicts what was issued before. Resolves when the edge knows, also of an eviction of the label that was under way. */
   evictOlder(label: Label, notBefore: Date): Promise<boolean>;
-  /** False when an evicted client of the label is still there after 700 ms: frps would refuse a newcomer's proxy for it. */
-  awaitGone(label: Label): Promise<boolean>;
+  /** Evicts every session of these kinds, however good. Resolves when the edge was told, with how many they were. */
+  evictKinds(kinds: readonly CredentialKind[]): Promise<number>;
+  /** Changes with each `evictKinds` of the kind: what was checked before that is not good any more. */
+  roundOf(kind: CredentialKind): number;
+  /** False when an evicted client of the label is still there after so many ms: frps would refuse a newcomer's proxy for it. */
+  awaitGone(label: Label, withinMs: number): Promise<boolean>;
   /** True while an evicted client of the label may still be there. */
   isLeaving(label: Label): boolean;
   /** A NewProxy of an evicted session that is under way must not be judged by the ticket. */
@@ -28,8 +33,6 @@ export type SessionEndings = {
 };
 
 const evictedKeptMs = 600_000;
-/** How long a newcomer waits for evicted clients of its label, in ms. */
-const goneMs = 700;
 
 /** Evictions of a label that are under way: what the edge is told, and the cut and the kick after it. */
 type Leaving = { readonly told: Promise<boolean>; readonly gone: Promise<unknown> };
@@ -45,6 +48,8 @@ export function createSessionEndings(deps: {
   const { registry, handOver, connections, records, log } = deps;
   const evicted = new Set<string>();
   const leaving = new Map<Label, Leaving>();
+  const rounds = new Map<CredentialKind, number>();
+  const roundOf = (kind: CredentialKind): number => rounds.get(kind) ?? 0;
 
   function end(session: Session, how: SessionEnd): boolean {
     if (!registry.remove(session)) return false;
@@ -89,15 +94,21 @@ export function createSessionEndings(deps: {
       for (const session of registry.living(label)) if (isRevoked(session, notBefore)) void evict(session, "evicted");
       return (await leaving.get(label)?.told) ?? true;
     },
-    isLeaving: (label) => leaving.has(label),
-    async awaitGone(label) {
-      let timer: NodeJS.Timeout | undefined;
-      const patience = new Promise<false>((resolve) => {
-        timer = setTimeout(() => resolve(false), goneMs);
-      });
-      const gone = Promise.resolve(leaving.get(label)?.gone).then(() => true);
-      return await Promise.race([gone, patience]).finally(() => clearTimeout(timer));
+    async evictKinds(kinds) {
+      // First: whoever is being judged meets it, or is in the registry already.
+      for (const kind of kinds) rounds.set(kind, roundOf(kind) + 1);
+      const ended = [...registry.all()].filter(({ kind }) => kinds.includes(kind));
+      await Promise.all(ended.map((session) => evict(session, "evicted")));
+      return ended.length;
     },
+    roundOf,
+    isLeaving: (label) => leaving.has(label),
+    awaitGone: (label, withinMs) =>
+      withinTime(
+        Promise.resolve(leaving.get(label)?.gone).then(() => true),
+        withinMs,
+        false,
+      ),
     wasEvicted: (id) => evicted.has(id),
   };
 }

@@ -26,6 +26,7 @@ test("the steps of each file are numbered without gaps", () => {
     "0001-tokens-and-proofs.sql",
     "0002-revocations-and-repeats.sql",
     "0003-one-tree-of-tokens.sql",
+    "0004-proofs-of-before.sql",
   ]);
   expect(readMigrations("sessions").map(({ name }) => name)).toEqual([
     "0001-sessions-and-blocks.sql",
@@ -92,8 +93,8 @@ test("a file of a newer version is refused, named, and left alone", async () => 
   const fault = await faultOf(openTokenStore({ path, log: silentLog }));
   expect(fault.code).toBe("STORE_NEWER");
   expect(fault.message).toContain("schema 7");
-  expect(fault.message).toContain("knows up to 3");
-  expect(fault.message).toContain(`${path}.before-4`);
+  expect(fault.message).toContain("knows up to 4");
+  expect(fault.message).toContain(`${path}.before-5`);
   expect(readFileSync(path)).toEqual(before);
 });
 
@@ -112,7 +113,7 @@ test("a damaged, empty, foreign or exchanged file is refused with the command th
   const now = new Date(1_800_000_000_000);
   await Promise.all(
     Array.from({ length: 500 }, (_, index) =>
-      store.orderToken({ ...plainOrder, label: labelOf(index), proofKey: `p${index}`, proofEndsAt: now, now }),
+      store.orderToken({ ...plainOrder, label: labelOf(index), proofKey: `p${index}`, provedAt: now, proofEndsAt: now, now }),
     ),
   );
   await store[Symbol.asyncDispose]();
@@ -158,7 +159,7 @@ test("tokens, proofs and revocations of the first version are found by this one,
     { sequence: 1, label: labelOf(2), notBefore: at(-9) },
     { sequence: 2, label: labelOf(1), notBefore: at(-5) },
   ]);
-  const order = { ...plainOrder, label: labelOf(1), proofEndsAt: at(600), now: at(0) };
+  const order = { ...plainOrder, label: labelOf(1), provedAt: at(300), proofEndsAt: at(600), now: at(0) };
   for (const proofKey of ["spent", `${start}:token:${labelOf(1)}`, `${start + 1}:revoke-jwt:${labelOf(1)}`])
     expect(await store.orderToken({ ...order, proofKey })).toEqual({ outcome: "proof-already-used" });
   expect(await store.orderToken({ ...order, proofKey: "new" })).toMatchObject({ outcome: "recorded", token: { issuedAt: at(1) } });

@@ -6,7 +6,7 @@ import { openTokenReader, openTokenStore } from "./index.ts";
 
 const now = new Date(1_800_000_000_000);
 const order = (proofKey: string, wallet = 1) =>
-  ({ ...plainOrder, label: labelOf(wallet), proofKey, proofEndsAt: new Date(now.getTime() + 600_000), now }) as const;
+  ({ ...plainOrder, label: labelOf(wallet), proofKey, provedAt: now, proofEndsAt: new Date(now.getTime() + 600_000), now }) as const;
 
 test("before the file exists nothing is recorded, and what is written afterwards is seen at the next read", async () => {
   using folder = openTemporaryFolder();
@@ -83,7 +83,7 @@ test("a newer schema asks for a newer reader", async () => {
   await using reader = await openTokenReader({ path });
   const fault = await faultOf(reader.notBefore(labelOf(1)));
   expect(fault).toMatchObject({ code: "STORE_UNAVAILABLE", message: expect.stringContaining("schema 99") });
-  other.pragma("user_version = 3");
+  other.pragma("user_version = 4");
   other.close();
   expect(await reader.notBefore(labelOf(1))).toBeUndefined();
 });

@@ -6,10 +6,17 @@ import { openTokenReader, openTokenStore } from "./index.ts";
 
 const start = 1_800_000_000;
 const at = (seconds: number): Date => new Date((start + seconds) * 1000);
+/** Each order is signed after the one before. */
+let signed = 1000;
+const signLater = (): Date => {
+  signed += 1;
+  return at(signed);
+};
 const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => ({
   ...plainOrder,
   label: labelOf(1),
   proofKey,
+  provedAt: signLater(),
   proofEndsAt: new Date((change.now ?? at(0)).getTime() + 600_000),
   now: at(0),
   ...change,
@@ -29,6 +36,33 @@ test("6: a revocation ends everything that was issued up to its second, and spen
   expect(await store.revoke(order("a", { now: at(5) }))).toEqual({ outcome: "proof-already-used" });
   expect(await store.notBefore(labelOf(1))).toEqual(notBefore);
   expect(await store.orderToken(order("c"))).toMatchObject({ outcome: "recorded", token: { issuedAt: at(1) } });
+});
+
+test.each([
+  ["by both clocks", at(100), 100, 101],
+  ["by ours, when the clock of who revoked is behind", at(40), 99, 100],
+  ["by the clock of who revoked, when it is ahead of ours", at(160), 160, 161],
+])("6: what was signed before a revocation buys nothing afterwards: %s", async (_whose, revokedAt, before, after) => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("tokens.db");
+  {
+    await using store = await openTokenStore({ path, log: silentLog });
+    await store.revoke(order("r", { now: at(100), provedAt: revokedAt }));
+  }
+  await using store = await openTokenStore({ path, log: silentLog });
+  const now = at(170);
+  expect(await store.orderToken(order("old", { now, provedAt: at(before) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(order("old", { now, provedAt: at(before) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(order("new", { now, provedAt: at(after) }))).toMatchObject({ outcome: "recorded" });
+  expect(await store.orderToken(order("other", { now, provedAt: at(before), label: labelOf(2) }))).toMatchObject({ outcome: "recorded" });
+});
+
+test("6: what was signed before an exclusive token buys nothing after it either", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openTokenStore({ path: folder.file("tokens.db"), log: silentLog });
+  expect(await store.orderToken(order("x", { now: at(50), provedAt: at(50), isExclusive: true }))).toMatchObject({ outcome: "recorded" });
+  expect(await store.orderToken(order("y", { now: at(60), provedAt: at(50) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(order("z", { now: at(60), provedAt: at(51) }))).toMatchObject({ outcome: "recorded" });
 });
 
 test("6: a token that was issued ahead of its time is revoked too", async () => {

@@ -75,7 +75,7 @@ test("6: what was acknowledged is recorded, revoked, repeated, and its proof spe
   // Proofs of earlier runs ended more than an hour ago by this clock, and may be forgotten.
   const outcomes = await Promise.all(
     ofLastRun.slice(-300).map(({ wallet, proofKey, notBefore }) => {
-      const order = { ...plainOrder, label: labelOf(wallet), proofKey, proofEndsAt: now, now };
+      const order = { ...plainOrder, label: labelOf(wallet), proofKey, provedAt: now, proofEndsAt: now, now };
       return notBefore === undefined ? store.orderToken(order) : store.revoke(order);
     }),
   );

@@ -20,17 +20,23 @@ const rowlessLifeSeconds = 24 * 3600;
 const sha256 = /^[0-9a-f]{64}$/;
 
 /** An order whose instants are numbers. */
-type WantedRevocation = { readonly label: Label; readonly proofKey: string; readonly nowMs: number; readonly proofEndsAtSeconds: number };
-type WantedToken = WantedRevocation & Omit<TokenOrder, "proofEndsAt" | "now">;
+type WantedRevocation = {
+  readonly label: Label;
+  readonly proofKey: string;
+  readonly provedAtSeconds: number;
+  readonly nowMs: number;
+  readonly proofEndsAtSeconds: number;
+};
+type WantedToken = WantedRevocation & Omit<TokenOrder, "proofEndsAt" | "provedAt" | "now">;
 
 type OrderQueries = TokenWrites & ReturnType<typeof prepareTokenReads> & { readonly sweep: Sweep };
 type Sweep = (queries: TokenWrites, now: number) => void;
 
 /** Checks what types cannot. Done before the revocation is queued: a mistake of one caller is never another's. */
-export function readRevocation({ label, proofKey, proofEndsAt, now }: RevocationOrder): WantedRevocation {
+export function readRevocation({ label, proofKey, provedAt, proofEndsAt, now }: RevocationOrder): WantedRevocation {
   if (proofKey === "") throw new RangeError("an order has no proof");
   toSeconds(now);
-  return { label, proofKey, nowMs: now.getTime(), proofEndsAtSeconds: toSeconds(proofEndsAt) + 1 };
+  return { label, proofKey, provedAtSeconds: toSeconds(provedAt), nowMs: now.getTime(), proofEndsAtSeconds: toSeconds(proofEndsAt) + 1 };
 }
 
 /** Checks what types cannot, as `readRevocation` does. */
@@ -51,13 +57,14 @@ export function decideOrder(queries: OrderQueries, order: WantedToken): TokenOut
   const repeated = repeat && decideRepeat(queries, label, repeat, now);
   if (repeated !== undefined) return repeated;
   if (queries.isSpent.get(order.proofKey) !== undefined) return { outcome: "proof-already-used" };
+  if (order.provedAtSeconds <= (queries.proofsRevoked.get(label) ?? Number.NEGATIVE_INFINITY)) return { outcome: "revoked" };
   const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
   const issuedAt = Math.max(now, queries.notBefore.get(label) ?? now, newest + 1);
   if (issuedAt * 1000 > nowMs + maxAheadSeconds * 1000) return { outcome: "too-fast" };
   const expiresAt = issuedAt + order.ttlSeconds;
   spend(queries, order, now);
   queries.record.run(label, issuedAt, kind, expiresAt);
-  if (order.isExclusive) raiseNotBefore(queries, label, issuedAt);
+  if (order.isExclusive) revokeBefore(queries, order, issuedAt, now);
   if (repeat !== undefined) {
     queries.forgetRepeats.run(now);
     queries.keepRepeat.run(label, repeat.keyHash, repeat.requestHash, issuedAt, keyId, now + repeatSeconds);
@@ -75,7 +82,7 @@ export function decideRevocation(queries: OrderQueries, order: WantedRevocation)
   const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
   const notBefore = Math.max(queries.notBefore.get(label) ?? now, now + 1, newest + 1);
   spend(queries, order, now);
-  raiseNotBefore(queries, label, notBefore);
+  revokeBefore(queries, order, notBefore, now);
   return { outcome: "revoked", notBefore: fromSeconds(notBefore) };
 }
 
@@ -105,8 +112,10 @@ function spend(queries: OrderQueries, { proofKey, proofEndsAtSeconds }: WantedRe
   if (queries.isProofPast.get(limit) !== undefined) queries.forgetProofs.run(limit);
 }
 
-function raiseNotBefore(queries: OrderQueries, label: Label, notBefore: number): void {
+/** Revokes what was issued before, and what was signed before: by the clock of who revokes, and by ours. */
+function revokeBefore(queries: OrderQueries, { label, provedAtSeconds }: WantedRevocation, notBefore: number, now: number): void {
   queries.raiseNotBefore.run(label, notBefore);
+  queries.revokeProofs.run(label, Math.max(provedAtSeconds, now - 1));
   queries.announce.run(label, notBefore);
 }
 

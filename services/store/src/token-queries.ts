@@ -88,6 +88,10 @@ export function prepareTokenWrites(db: Database) {
     raiseNotBefore: db.prepare<[string, number]>(
       "INSERT INTO not_before (label, at) VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
     ),
+    proofsRevoked: db.prepare<[string], number>("SELECT until FROM proofs_revoked WHERE label = ?").pluck(),
+    revokeProofs: db.prepare<[string, number]>(
+      "INSERT INTO proofs_revoked (label, until) VALUES (?, ?) ON CONFLICT DO UPDATE SET until = max(until, excluded.until)",
+    ),
     // Takes the place of the label's former row, at the next sequence.
     announce: db.prepare<[string, number]>("INSERT OR REPLACE INTO revocations (label, not_before) VALUES (?, ?)"),
     repeat: db.prepare<[string, string], RepeatRow>(

@@ -13,6 +13,8 @@ type Step = {
   readonly proof: number;
   /** Of a request that may be repeated: its key, and what it asks. */
   readonly repeat: { readonly key: number; readonly request: number } | undefined;
+  /** Seconds by which its proof was signed after now; before now it may be too old after a revocation. */
+  readonly signed: number;
   readonly waitMs: number;
   readonly isTogether: boolean;
   readonly isRestarted: boolean;
@@ -25,6 +27,7 @@ const steps = fc.array(
     kind: fc.constantFrom("hmac", "jwt"),
     proof: fc.integer({ min: 0, max: 24 }),
     repeat: fc.option(fc.record({ key: fc.integer({ min: 0, max: 2 }), request: fc.integer({ min: 0, max: 1 }) }), { nil: undefined }),
+    signed: fc.integer({ min: -3, max: 3 }),
     waitMs: fc.constantFrom(0, 0, 0, 0, 1, 400, 1000, 3000, 58_000),
     isTogether: fc.boolean(),
     isRestarted: fc.nat({ max: 9 }).map((number) => number === 0),
@@ -37,17 +40,20 @@ function createModel() {
   const spent = new Set<number>();
   const newest = new Map<number, number>();
   const notBefore = new Map<number, number>();
+  /** Proofs of this second or earlier are worth nothing. */
+  const proofsUntil = new Map<number, number>();
   const bought = new Map<string, { request: number; issuedAt: number; keyId: string; until: number }>();
   /** Wallets in the order in which their not-before last rose. */
   const revoked: number[] = [];
 
-  function revoke(wallet: number, at: number): void {
+  function revoke(wallet: number, at: number, now: number, signed: number): void {
     notBefore.set(wallet, at);
+    proofsUntil.set(wallet, Math.max(proofsUntil.get(wallet) ?? 0, now + signed, now - 1));
     if (revoked.includes(wallet)) revoked.splice(revoked.indexOf(wallet), 1);
     revoked.push(wallet);
   }
 
-  function decide({ does, wallet, proof, repeat }: Step, keyId: string, nowMs: number): string {
+  function decide({ does, wallet, proof, repeat, signed }: Step, keyId: string, nowMs: number): string {
     const now = Math.floor(nowMs / 1000);
     const before = notBefore.get(wallet) ?? 0;
     const next = (newest.get(wallet) ?? 0) + 1;
@@ -58,15 +64,16 @@ function createModel() {
       return before > former.issuedAt ? "revoked" : `repeated: ${former.issuedAt} by ${former.keyId}`;
     }
     if (spent.has(proof)) return "proof-already-used";
+    if (isOrder && now + signed <= (proofsUntil.get(wallet) ?? 0)) return "revoked";
     const issuedAt = Math.max(now, before, next);
     if (isOrder && issuedAt * 1000 > nowMs + 2000) return "too-fast";
     spent.add(proof);
     if (!isOrder) {
-      revoke(wallet, Math.max(before, now + 1, next));
+      revoke(wallet, Math.max(before, now + 1, next), now, signed);
       return `revoked before ${notBefore.get(wallet)}`;
     }
     newest.set(wallet, issuedAt);
-    if (does === "order exclusively") revoke(wallet, issuedAt);
+    if (does === "order exclusively") revoke(wallet, issuedAt, now, signed);
     if (repeat) bought.set(`${wallet}/${repeat.key}`, { request: repeat.request, issuedAt, keyId, until: now + 60 });
     return `recorded: ${issuedAt} by ${keyId}`;
   }
@@ -104,6 +111,7 @@ test("5, 6: whatever the order, grouping and restarts, proofs, repeats and revoc
           label: labelOf(wallet),
           kind,
           proofKey: `p${proof}`,
+          provedAt: new Date((Math.floor(nowMs / 1000) + step.signed) * 1000),
           proofEndsAt: new Date(nowMs + 600_000),
           now: new Date(nowMs),
           keyId,

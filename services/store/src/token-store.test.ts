@@ -9,10 +9,17 @@ import { prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
 
 const start = 1_800_000_000;
 const at = (seconds: number): Date => new Date((start + seconds) * 1000);
+/** Each order is signed after the one before. */
+let signed = 1000;
+const signLater = (): Date => {
+  signed += 1;
+  return at(signed);
+};
 const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => ({
   ...plainOrder,
   label: labelOf(1),
   proofKey,
+  provedAt: signLater(),
   proofEndsAt: new Date((change.now ?? at(0)).getTime() + 600_000),
   now: at(0),
   ttlSeconds: 3600,
@@ -154,7 +161,7 @@ test("whatever a label and others bought, no look-up and no order reads more row
   expect(ofTables.length).toBeGreaterThan(10);
   // A token is always looked for by label and kind at least: a label may have bought any number of another kind.
   const narrow =
-    /^SEARCH (not_before|spent_proofs|repeats) USING|^SEARCH \w+ USING PRIMARY KEY \((label=\? AND kind=\?|\(label,kind,issued_at\)>)/;
+    /^SEARCH (not_before|proofs_revoked|spent_proofs|repeats) USING|^SEARCH \w+ USING PRIMARY KEY \((label=\? AND kind=\?|\(label,kind,issued_at\)>)/;
   expect(ofTables.filter((step) => !narrow.test(step))).toEqual([]);
 });
 

@@ -15,6 +15,7 @@ export function orderOf(startSeconds: number, wallet: number, step: number): Tok
     ...plainOrder,
     label: labelOf(wallet),
     proofKey,
+    provedAt: now,
     proofEndsAt: new Date(now.getTime() + 300_000),
     now,
     ttlSeconds: 86_400,

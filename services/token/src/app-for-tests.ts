@@ -58,7 +58,7 @@ export type AppForTests = {
   /** A whole, good request body for this timestamp. */
   sign(timestamp?: number, walletAddress?: string, purpose?: ProofPurpose): Promise<SignedBody>;
   post(body: unknown, headers?: Record<string, string>, query?: string): Promise<Response>;
-  revoke(body: unknown, headers?: Record<string, string>): Promise<Response>;
+  revoke(body: unknown, headers?: Record<string, string>, query?: string): Promise<Response>;
   /** A request with a JWT; the body is empty unless there is one. */
   postJwt(jwt: string, body?: unknown, query?: string): Promise<Response>;
 };
@@ -102,7 +102,7 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
       (order, purpose) => print[purpose](order, productName),
     ),
     post: async (body, headers = {}, query = "") => request(`/v1/tunnel/token${query}`, body, headers),
-    revoke: async (body, headers = {}) => request("/v1/tunnel/revoke", body, headers),
+    revoke: async (body, headers = {}, query = "") => request(`/v1/tunnel/revoke${query}`, body, headers),
     postJwt: async (jwt, body, query = "") => {
       const headers = { authorization: `Bearer ${jwt}` };
       if (body !== undefined) return request(`/v1/tunnel/token${query}`, body, headers);

@@ -1,16 +1,21 @@
 /**
  * What the OpenAPI document says about refusals: which codes an endpoint may answer, with an example of each.
  */
-import { describeProblem, type RefusalCode, refusals } from "@keyhole/core";
-import { problemSchema } from "./openapi-schemas.ts";
+import { describeProblem, printTunnelMessage, type RefusalCode, refusalCodes, refusals } from "@keyhole/core";
+import { exampleWallet, problemSchema, signedExample } from "./openapi-schemas.ts";
+
+const header = (description: string, type: "string" | "integer" = "string") => ({ description, schema: { type } });
 
 const exampleId = "018f2f6e-7f3a-7cc0-9a52-2f1c5a4b7d10";
 
 /** Headers of every answer of an endpoint that takes proofs (draft-ietf-httpapi-ratelimit-headers-10). */
 export const limitedHeaders = {
-  "RateLimit-Policy": { description: "What is limited: a quota `q` in a window of `w` seconds.", schema: { type: "string" as const } },
-  RateLimit: { description: "What is left: `r` requests now, all of them after `t` seconds.", schema: { type: "string" as const } },
+  "RateLimit-Policy": header("What is limited: a quota `q` in a window of `w` seconds."),
+  RateLimit: header("What is left: `r` requests now, all of them after `t` seconds."),
 };
+
+/** Of the frpc.toml. */
+export const fileNameHeader = header("With application/toml: `attachment`, with the name of `?file=`.");
 
 /** Refusals of every endpoint that takes proofs. */
 export const proofRefusals: readonly RefusalCode[] = [
@@ -55,6 +60,11 @@ const anywhere: readonly RefusalCode[] = [
   "INTERNAL_ERROR",
 ];
 
+/** Every refusal that frpc prints, as the document's `x-frpc-refusals`: `CODE: sentence remedy` is the line. */
+export const frpcRefusals = refusalCodes
+  .filter((code) => refusals[code].voices.some((voice) => voice === "hook"))
+  .map((code) => ({ code, sentence: refusals[code].sentence, remedy: refusals[code].remedy }));
+
 /** The `responses` of a route that may refuse with these codes: one entry a status, one example a code. */
 export function describeRefusals(codes: readonly RefusalCode[]) {
   const byStatus = Map.groupBy([...codes, ...anywhere], (code) => refusals[code].status);
@@ -63,6 +73,7 @@ export function describeRefusals(codes: readonly RefusalCode[]) {
       status,
       {
         description: group.join(", "),
+        headers: describeHeaders(group, codes),
         content: {
           "application/problem+json": {
             schema: problemSchema,
@@ -76,8 +87,24 @@ export function describeRefusals(codes: readonly RefusalCode[]) {
   );
 }
 
+/** `codes` are the endpoint's own: what only `anywhere` may meet has not been counted yet. */
+function describeHeaders(group: readonly RefusalCode[], codes: readonly RefusalCode[]) {
+  const statuses = new Set(group.map((code) => refusals[code].status));
+  const isLimited = codes.includes("RATE_LIMITED") && group.some((code) => codes.includes(code));
+  const comesBack = group.some((code) => refusals[code].retryAfterSeconds !== undefined || code === "RATE_LIMITED");
+  return {
+    ...(comesBack ? { "Retry-After": header("Seconds after which coming back helps.", "integer") } : {}),
+    ...(isLimited ? limitedHeaders : {}),
+    ...(statuses.has(401) ? { "WWW-Authenticate": header("A Bearer challenge (RFC 6750).") } : {}),
+    ...(statuses.has(405) ? { Allow: header("The methods that are allowed at this path.") } : {}),
+  };
+}
+
 function exampleFacts(code: RefusalCode): Record<string, string | number> {
   if (code === "UNKNOWN_FIELD" || code === "BODY_DUPLICATE_KEY") return { field: "address" };
+  if (code === "QUERY_MALFORMED") return { parameter: "exclusve", reason: "there is no such parameter here" };
+  if (code === "WALLET_CHECKSUM") return { expected: exampleWallet };
+  if (code === "SIGNER_MISMATCH") return { expectedMessage: printTunnelMessage(signedExample, "<product>") };
   if (code === "RATE_LIMITED") return { limit: "address" };
   if (code === "BODY_TOO_LARGE") return { limitBytes: 4096 };
   if (code === "TIMESTAMP_STALE") return { serverTime: 1_770_163_920, skewSeconds: -720 };

@@ -4,16 +4,19 @@
 import { z } from "@hono/zod-openapi";
 import { type RefusalCode, refusalCodes, refusals } from "@keyhole/core";
 
-const exampleWallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
+export const exampleWallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const exampleAccount = "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ";
 const exampleLabel = exampleWallet.toLowerCase();
 const exampleUrl = `https://${exampleLabel}.server.example`;
-const exampleCa = "-----BEGIN CERTIFICATE-----\nMIIB…\n-----END CERTIFICATE-----\n";
+const exampleCa = "-----BEGIN CERTIFICATE-----\nMIIBExampleExampleExampleExampleExample==\n-----END CERTIFICATE-----\n";
 
 const instant = () => z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
 /** Every code that may be met over HTTP: ours, and those of the front door before us. */
 export const publicCodes = refusalCodes.filter((code) => refusals[code].voices.some((voice) => voice !== "hook"));
+
+const checksSchema = z.record(z.string(), z.strictObject({ ok: z.boolean(), detail: z.string().optional() }));
+const fact = <Schema extends z.ZodType>(schema: Schema, description: string) => schema.optional().openapi({ description });
 
 export const problemSchema = z
   .object({
@@ -24,13 +27,33 @@ export const problemSchema = z
     instance: z.string(),
     error: z.string().openapi({
       description:
-        "INVALID_SIGNATURE, INVALID_TIMESTAMP, RATE_LIMITED or INTERNAL_ERROR where one of them covers the case; else as `code`.",
+        "For older clients; use `code`. INVALID_SIGNATURE, INVALID_TIMESTAMP, RATE_LIMITED or INTERNAL_ERROR where one of them covers the case; else as `code`.",
     }),
-    code: z.enum(publicCodes as [RefusalCode, ...RefusalCode[]]),
+    code: z.enum(publicCodes as [RefusalCode, ...RefusalCode[]]).openapi({ description: "What is wrong, for programs. Stable." }),
     remedy: z.string().openapi({ description: "What to do about it." }),
     requestId: z.string().openapi({ description: "As in X-Request-Id." }),
-    serverTime: z.int().optional().openapi({ description: "Our Unix time in seconds; with every INVALID_TIMESTAMP." }),
-    skewSeconds: z.int().optional().openapi({ description: "The timestamp sent minus serverTime." }),
+    serverTime: fact(z.int(), "Our Unix time in seconds; with all that a clock may have caused."),
+    skewSeconds: fact(z.int(), "The timestamp sent minus serverTime."),
+    expectedMessage: fact(z.string(), "SIGNER_MISMATCH, SIGNATURE_INVALID: the text that should have been signed, byte by byte."),
+    parameter: fact(z.string(), "QUERY_MALFORMED: the query parameter, at most 64 characters of its name."),
+    reason: fact(z.string(), "QUERY_MALFORMED: what is wrong with it."),
+    field: fact(
+      z.string(),
+      "UNKNOWN_FIELD, BODY_DUPLICATE_KEY: the field of the body, at most 64 characters of its name. JWT_MALFORMED: the claim.",
+    ),
+    expected: fact(z.string(), "WALLET_CHECKSUM: the address with its right checksum."),
+    digits: fact(z.int(), "WALLET_FORMAT: how many hexadecimal digits came."),
+    expectedDigits: fact(z.int(), "WALLET_FORMAT: how many there should be."),
+    characters: fact(z.int(), "WALLET_FORMAT: how many characters came."),
+    expectedCharacters: fact(z.int(), "WALLET_FORMAT: how many there should be."),
+    bytes: fact(z.int(), "SIGNATURE_LENGTH: how many bytes came."),
+    expectedBytes: fact(z.int(), "SIGNATURE_LENGTH: how many there should be."),
+    limitBytes: fact(z.int(), "BODY_TOO_LARGE: how large a body may be."),
+    limit: fact(z.enum(["address", "failed-proofs", "identity"]), "RATE_LIMITED: which limit; they stand in RateLimit-Policy."),
+    seconds: fact(z.int(), "JWT_LIFE_TOO_LONG: the life of the JWT."),
+    expiredAt: fact(z.int(), "JWT_EXPIRED: Unix seconds."),
+    validFrom: fact(z.int(), "JWT_NOT_YET_VALID: Unix seconds."),
+    checks: fact(checksSchema, "NOT_READY: as in the answer of /readyz."),
   })
   .catchall(z.unknown())
   .openapi("Problem");
@@ -41,10 +64,11 @@ const signedFields = {
   }),
   timestamp: z.int().openapi({ description: "As it was signed: Unix seconds, at most 300 s from our clock." }),
   signature: z.string().openapi({
-    description: "EVM: 65 bytes as 0x and 130 hexadecimal digits (EIP-191). Stellar: 64 bytes in base64 or hexadecimal (SEP-53).",
+    description:
+      'EVM: 65 bytes as 0x and 130 hexadecimal digits (EIP-191 `personal_sign` of the text). Stellar (SEP-53): the 64 bytes of Ed25519 over SHA-256("Stellar Signed Message:\\n" + text), in base64 or hexadecimal.',
   }),
 };
-const signedExample = { walletAddress: exampleWallet, timestamp: 1_770_163_200, signature: `0x${"1b".repeat(65)}` };
+export const signedExample = { walletAddress: exampleWallet, timestamp: 1_770_163_200, signature: `0x${"1b".repeat(65)}` };
 const tokenTypeField = z.enum(["hmac", "jwt"]).optional().openapi({ description: "hmac when it is left out." });
 
 /** Other fields are refused, and so is one that stands twice. */
@@ -68,9 +92,23 @@ export const revocationSchema = z
     example: { revoked: true, walletAddress: exampleWallet, notBefore: "2026-02-04T12:00:01Z", enforced: true },
   });
 
+/** A token answer, as the examples show it. */
+export const exampleGrant = {
+  token: `frp_MHg1YWFlYjYwNTNmM2U5NGM5YjlhMDlmMzM2Njk0MzVlN2VmMWJlYWVk_1770163200_${"0".repeat(64)}`,
+  subdomain: exampleLabel,
+  serverAddr: "proxy.server.example",
+  serverPort: 7000,
+  expiresAt: "2026-02-05T00:00:00Z",
+  tunnelUrl: exampleUrl,
+  tokenType: "hmac",
+  renewAfter: "2026-02-04T12:00:00Z",
+  proxyName: "app",
+  transports: [{ protocol: "tcp", addr: "proxy.server.example", port: 7000, serverName: "proxy.server.example", ca: exampleCa }],
+};
+
 export const tokenGrantSchema = z
   .strictObject({
-    token: z.string().openapi({ description: "Goes into frpc's metadatas.token." }),
+    token: z.string().openapi({ description: "Goes into frpc's metadatas.token; or, of tokenType jwt, into the file of `?tokenFile=`." }),
     subdomain: z.string().openapi({ description: "The label: frpc's subdomain and user." }),
     serverAddr: z.string(),
     serverPort: z.int(),
@@ -96,18 +134,7 @@ export const tokenGrantSchema = z
       .openapi({ description: "With exclusive=1: what is older comes in no more (false: when the plugin is back)." }),
   })
   .openapi("TokenGrant", {
-    example: {
-      token: `frp_MHg1YWFlYjYwNTNmM2U5NGM5YjlhMDlmMzM2Njk0MzVlN2VmMWJlYWVk_1770163200_${"0".repeat(64)}`,
-      subdomain: exampleLabel,
-      serverAddr: "proxy.server.example",
-      serverPort: 7000,
-      expiresAt: "2026-02-05T00:00:00Z",
-      tunnelUrl: exampleUrl,
-      tokenType: "hmac",
-      renewAfter: "2026-02-04T12:00:00Z",
-      proxyName: "app",
-      transports: [{ protocol: "tcp", addr: "proxy.server.example", port: 7000, serverName: "proxy.server.example", ca: exampleCa }],
-    },
+    example: exampleGrant,
   });
 
 const statusFields = {
@@ -140,10 +167,9 @@ export const statusExamples = {
   disconnected: { value: { ...base, status: "disconnected", lastSeen: "2026-02-04T08:00:00Z", routable: false } },
 };
 
-const checksSchema = z
-  .record(z.string(), z.strictObject({ ok: z.boolean(), detail: z.string().optional() }))
-  .openapi({ description: "Each part by name." });
-export const readySchema = z.strictObject({ ready: z.literal(true), checks: checksSchema }).openapi("Ready");
+export const readySchema = z
+  .strictObject({ ready: z.literal(true), checks: checksSchema.openapi({ description: "Each part by name." }) })
+  .openapi("Ready");
 export const healthSchema = z
   .strictObject({ status: z.enum(["healthy", "degraded"]), service: z.literal("keyhole"), version: z.string(), server_address: z.string() })
   .openapi("Health", { example: { status: "healthy", service: "keyhole", version: "0.1.0", server_address: exampleAccount } });

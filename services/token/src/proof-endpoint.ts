@@ -21,8 +21,12 @@ export type ProofService<Head, Wish> = {
   readonly purpose: ProofPurpose;
   parseHead(c: Context<TokenEnv>): Verdict<Head>;
   parseWish(head: Head, fields: RequestBody["fields"]): Verdict<Wish>;
-  /** Spends the proof. `body` is what was sent, byte by byte. */
-  serve(c: Context<TokenEnv>, proven: Proven & { readonly now: Date; readonly body: Uint8Array }, wish: Wish): Promise<Response>;
+  /** Spends the proof. `body` is what was sent, byte by byte. What became of the proof is told to `count` before anything is answered. */
+  serve(
+    c: Context<TokenEnv>,
+    proven: Proven & { readonly now: Date; readonly body: Uint8Array; readonly count: (outcome: "done" | "replayed") => void },
+    wish: Wish,
+  ): Promise<Response>;
 };
 
 /** Makes the handler of such an endpoint. */
@@ -51,7 +55,7 @@ export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: Pro
   }
 
   return async (c) => {
-    const limited = limits.begin(deps.readAddressPrefix(c));
+    const limited = limits.begin(deps.readAddressPrefix(c), purpose);
     c.set("limitHeaders", () => limited.headers());
     const stop = limited.enter(deps.now());
     if (stop !== undefined) return deps.refuse(c, stop);
@@ -66,9 +70,13 @@ export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: Pro
         if (failures.has(proven.refusal.code)) limited.countFailure(now);
         return deps.refuse(c, proven.refusal);
       }
-      const tooMany = limited.enterIdentity(`${purpose}:${proven.value.label}`, now);
+      const { label } = proven.value;
+      const tooMany = limited.enterIdentity(label, now);
       if (tooMany !== undefined) return deps.refuse(c, tooMany);
-      return service.serve(c, { ...proven.value, now, body }, wish);
+      // Whoever has seen a proof can send it again: that is nobody's share but his own.
+      const count = (outcome: "done" | "replayed"): void =>
+        outcome === "done" ? limited.countIdentity(label, now) : limited.countFailure(now);
+      return service.serve(c, { ...proven.value, now, body, count }, wish);
     });
   };
 }

@@ -14,13 +14,19 @@ export type UnprovenRequest = { readonly kind: "signed"; readonly order: SignedO
 export type Proven = {
   readonly identity: Identity;
   readonly label: Label;
+  /** A JWT says nothing about what it is for. */
+  readonly proofKind: UnprovenRequest["kind"];
   /** What was proved, never how it was written: a signature has several spellings. When comes first: what is spent together lies together. */
   readonly proofKey: string;
   /** Past this the proof is refused for its age, whatever becomes of our clock within reason. */
   readonly proofEndsAt: Date;
   /** When it was signed, in Unix seconds, as the proof says. */
   readonly signedAt: number;
+  /** The same at the earliest: the clock of who signed a JWT may be a minute ahead of ours, and nothing of before a revocation may outlive it. */
+  readonly provedAt: Date;
 };
+
+const jwtAheadSeconds = 60;
 
 const signedFields = ["walletAddress", "timestamp", "signature"];
 const fieldsOf: Readonly<Record<ProofPurpose, ReadonlySet<string>>> = {
@@ -63,7 +69,8 @@ export function prove(
     const { identity, label, issuedAt, endsAt } = jwt.value;
     const signedAt = Math.floor(issuedAt.getTime() / 1000);
     const proofEndsAt = new Date(endsAt.getTime() + timestampWindowSeconds * 1000);
-    return grant({ identity, label, proofKey: `${signedAt}:${purpose}-jwt:${label}`, proofEndsAt, signedAt });
+    const provedAt = new Date((signedAt - jwtAheadSeconds) * 1000);
+    return grant({ identity, label, proofKey: `${signedAt}:${purpose}-jwt:${label}`, proofEndsAt, signedAt, provedAt, proofKind: "jwt" });
   }
   const { timestamp } = request.order;
   const identity = verifyProof(request.order, purpose);
@@ -71,5 +78,7 @@ export function prove(
   const label = deriveLabel(identity.value);
   // Twice the window, so that neither a clock that is set back nor a wider window makes a forgotten proof good again.
   const proofEndsAt = new Date((timestamp + 2 * timestampWindowSeconds + 1) * 1000);
-  return grant({ identity: identity.value, label, proofKey: `${timestamp}:${purpose}:${label}`, proofEndsAt, signedAt: timestamp });
+  const proofKey = `${timestamp}:${purpose}:${label}`;
+  const provedAt = new Date(timestamp * 1000);
+  return grant({ identity: identity.value, label, proofKey, proofEndsAt, signedAt: timestamp, provedAt, proofKind: "signed" });
 }

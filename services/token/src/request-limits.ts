@@ -6,7 +6,7 @@
  * The headers are those of draft-ietf-httpapi-ratelimit-headers-10 (names are quoted strings). A limit that has not been
  * looked at yet is in the policy and not in `RateLimit`.
  */
-import { createRateLimiter, type RateDecision } from "@keyhole/core";
+import { createRateLimiter, type ProofPurpose, type RateDecision } from "@keyhole/core";
 import type { ToldRefusal } from "./answer.ts";
 import type { TokenAppSettings } from "./token-app-deps.ts";
 
@@ -14,18 +14,20 @@ import type { TokenAppSettings } from "./token-app-deps.ts";
 type LimitedRequest = {
   /** May it be read? Counts it for its address prefix. */
   enter(now: Date): ToldRefusal | undefined;
-  /** Its signature was checked and is wrong. */
+  /** Its signature was checked and is wrong, or its proof was spent before. */
   countFailure(now: Date): void;
-  /** May this identity, which has proved to be it, have one more of this? Counts it. */
-  enterIdentity(key: string, now: Date): ToldRefusal | undefined;
+  /** May this identity, which has proved to be it, have one more? Counts nothing: a proof that is spent already is anybody's. */
+  enterIdentity(label: string, now: Date): ToldRefusal | undefined;
+  /** It got what it proved for. */
+  countIdentity(label: string, now: Date): void;
   /** `RateLimit-Policy` and `RateLimit` as things stand. */
   headers(): Readonly<Record<string, string>>;
 };
 
 /** The limits of all endpoints that take proofs. */
 export type RequestLimits = {
-  /** A request from this address prefix. */
-  begin(prefix: string): LimitedRequest;
+  /** A request from this address prefix. What fails at one purpose leaves the shares of the other: a revocation is not to wait for a neighbour's mistakes. */
+  begin(prefix: string, purpose: ProofPurpose): LimitedRequest;
   /** True while as many are worked on as may be. */
   isFull(): boolean;
   /** Works on one, which counts as long as it takes. */
@@ -48,7 +50,8 @@ export function createRequestLimits(settings: TokenAppSettings["limits"]): Reque
   let inFlight = 0;
   const isFull = () => inFlight >= settings.inFlight;
 
-  function begin(prefix: string): LimitedRequest {
+  function begin(prefix: string, purpose: ProofPurpose): LimitedRequest {
+    const ofPurpose = `${purpose}:${prefix}`;
     const known = new Map<Name, RateDecision>();
     const decide = (name: Name, decision: RateDecision): ToldRefusal | undefined => {
       known.set(name, decision);
@@ -62,13 +65,16 @@ export function createRequestLimits(settings: TokenAppSettings["limits"]): Reque
           return { code: "BUSY" };
         }
         return (
-          decide("address", limiters.address.take(prefix, now)) ?? decide("failed-proofs", limiters["failed-proofs"].look(prefix, now))
+          decide("address", limiters.address.take(prefix, now)) ?? decide("failed-proofs", limiters["failed-proofs"].look(ofPurpose, now))
         );
       },
       countFailure(now) {
-        known.set("failed-proofs", limiters["failed-proofs"].take(prefix, now));
+        known.set("failed-proofs", limiters["failed-proofs"].take(ofPurpose, now));
       },
-      enterIdentity: (key, now) => decide("identity", limiters.identity.take(key, now)),
+      enterIdentity: (label, now) => decide("identity", limiters.identity.look(`${purpose}:${label}`, now)),
+      countIdentity(label, now) {
+        known.set("identity", limiters.identity.take(`${purpose}:${label}`, now));
+      },
       headers: () => ({
         "RateLimit-Policy": policy,
         RateLimit: [...known].map(([name, { remaining, resetSeconds }]) => `"${name}";r=${remaining};t=${resetSeconds}`).join(", "),

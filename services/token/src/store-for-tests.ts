@@ -16,6 +16,11 @@ export function createStoreForTests(): StoreForTests {
   const records: TokenRecord[] = [];
   const spent = new Set<string>();
   const revoked = new Map<Label, number>();
+  const proofsUntil = new Map<Label, number>();
+  const revokeBefore = ({ label, provedAt, now }: Pick<TokenOrder, "label" | "provedAt" | "now">, notBefore: number): void => {
+    revoked.set(label, notBefore);
+    proofsUntil.set(label, Math.max(proofsUntil.get(label) ?? 0, toSeconds(provedAt), toSeconds(now) - 1));
+  };
   const repeats = new Map<string, { requestHash: string; token: TokenRecord; keyId: string; until: number }>();
   const newest = (label: Label, kind?: string) =>
     records.filter((record) => record.label === label && (kind === undefined || record.kind === kind)).at(-1);
@@ -38,12 +43,13 @@ export function createStoreForTests(): StoreForTests {
     const repeated = decideRepeat(order);
     if (repeated !== undefined) return repeated;
     if (spent.has(order.proofKey)) return { outcome: "proof-already-used" };
+    if (toSeconds(order.provedAt) <= (proofsUntil.get(label) ?? 0)) return { outcome: "revoked" };
     const issuedAt = Math.max(now, revoked.get(label) ?? now, newestSeconds(label) + 1);
     if (issuedAt * 1000 > order.now.getTime() + 2000) return { outcome: "too-fast" };
     spent.add(order.proofKey);
     const token = { label, kind, issuedAt: fromSeconds(issuedAt), expiresAt: fromSeconds(issuedAt + order.ttlSeconds) };
     records.push(token);
-    if (order.isExclusive) revoked.set(label, issuedAt);
+    if (order.isExclusive) revokeBefore(order, issuedAt);
     if (repeat !== undefined) {
       repeats.set(`${label} ${repeat.keyHash}`, { requestHash: repeat.requestHash, token, keyId, until: now + repeatSeconds });
     }
@@ -64,11 +70,12 @@ export function createStoreForTests(): StoreForTests {
       orders.push(order);
       return decideOrder(order);
     },
-    revoke: async ({ label, proofKey, now }) => {
+    revoke: async (order) => {
+      const { label, proofKey, now } = order;
       if (spent.has(proofKey)) return { outcome: "proof-already-used" };
       spent.add(proofKey);
       const notBefore = Math.max(revoked.get(label) ?? 0, toSeconds(now) + 1, newestSeconds(label) + 1);
-      revoked.set(label, notBefore);
+      revokeBefore(order, notBefore);
       return { outcome: "revoked", notBefore: fromSeconds(notBefore) };
     },
     check: async () => {},

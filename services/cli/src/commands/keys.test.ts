@@ -71,11 +71,11 @@ describe("keyhole keys", () => {
     time = new Date(time.getTime() + 5000);
     expect(list().map(({ purpose, state }) => `${purpose} ${state}`)).toEqual([
       "token-hmac mints",
-      "token-hmac retired until 2026-12-22T13:01:00.000Z",
+      "token-hmac verifies until 2026-12-22T13:01:00.000Z",
       "token-jwt mints",
-      "token-jwt retired until 2026-12-22T13:01:00.000Z",
+      "token-jwt verifies until 2026-12-22T13:01:00.000Z",
       "ticket-hmac mints",
-      "ticket-hmac retired until 2026-12-22T12:01:00.000Z",
+      "ticket-hmac verifies until 2026-12-22T12:01:00.000Z",
     ]);
   });
 
@@ -92,15 +92,16 @@ describe("keyhole keys", () => {
     ]);
   });
 
-  it("retire takes an id: the key verifies to its end, or with --now is deleted", () => {
+  it("retire takes an id: the key verifies to its end, or with --now is deleted, and it is said who is still in", async () => {
     makeKeys();
     time = new Date(time.getTime() + 60_000);
     const ids = list().map(({ id }) => id);
     rotateKeysOf(context(), undefined, {});
     time = new Date(time.getTime() + 10_000);
-    retireKeyOf(context(), ids[0] ?? "", { now: true });
+    await retireKeyOf(context(), ids[0] ?? "", { now: true });
     expect(printed).toContain("is deleted");
-    retireKeyOf(context(), ids[2] ?? "", {});
+    expect(printed).toContain("the plugin is not running: sessions that this key let in before go on");
+    await retireKeyOf(context(), ids[2] ?? "", {});
     expect(
       list()
         .filter(({ id }) => ids.includes(id))

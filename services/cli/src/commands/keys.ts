@@ -3,10 +3,14 @@
  * files, which the parts read again every second: whether they run makes no difference.
  */
 import { existsSync } from "node:fs";
-import { Fault } from "@keyhole/core";
+import { setTimeout as wait } from "node:timers/promises";
+import { type CredentialKind, Fault } from "@keyhole/core";
 import { InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load-config.ts";
 import type { Config } from "../config/settings.ts";
+import { endedSessions } from "../sockets/plugin-socket.ts";
+import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
+import { socketPath } from "../sockets/socket-path.ts";
 import {
   deriveOverlapMs,
   hasKeys,
@@ -89,8 +93,11 @@ export function rotateKeysOf(
   }
 }
 
-/** Retires a key: with an end as long ahead as anything it made can be good, or at once. */
-export function retireKeyOf({ config, world, print }: KeysContext, id: string, options: { readonly now?: boolean }): void {
+/**
+ * Retires a key: with an end as long ahead as anything it made can be good, or at once. Then whoever it let in logs in again:
+ * with a token of another key, or not at all.
+ */
+export async function retireKeyOf({ config, world, print }: KeysContext, id: string, options: { readonly now?: boolean }): Promise<void> {
   const state = openExisting(config.stateDir);
   const now = world.now();
   const { purpose, until } = retireKey(state, {
@@ -103,7 +110,31 @@ export function retireKeyOf({ config, world, print }: KeysContext, id: string, o
       ? `${purpose} ${id} is deleted. Within a second nothing that it made is accepted any more: ${losses[purpose]}\n`
       : `${purpose} ${id} mints no more, and verifies until ${until.toISOString()}\n`,
   );
+  const kind = kinds[purpose];
+  if (options.now === true && kind !== undefined) print(`${purpose.padEnd(12)} ${await endSessions(config.stateDir, kind)}\n`);
 }
+
+const kinds: Readonly<Partial<Record<KeyPurpose, CredentialKind>>> = { "token-hmac": "hmac", "token-jwt": "jwt" };
+
+/** Every part has read its keys again by then. */
+const readAgainMs = 1500;
+
+/** A session does not know which key let it in, so all of the kind log in again: what is good is back in a moment. */
+async function endSessions(stateDir: string, kind: CredentialKind): Promise<string> {
+  await using plugin = createSocketClient(socketPath(stateDir, "plugin"));
+  try {
+    await plugin.call("GET", "/status");
+    await wait(readAgainMs);
+    const { ended } = endedSessions.parse(await plugin.call("POST", "/sessions/end", { kinds: [kind] }, endTimeoutMs));
+    return `${ended} ${ended === 1 ? "session was" : "sessions were"} ended; clients with a token of another key are back by themselves`;
+  } catch (fault) {
+    if (!(fault instanceof SocketFault)) throw fault;
+    const what = fault.kind === "away" ? "the plugin is not running" : `the plugin could not be told (${fault.message})`;
+    return `! ${what}: sessions that this key let in before go on until they end. Restart frps (keyhole supervisor --stop, then start it) to end them all.`;
+  }
+}
+
+const endTimeoutMs = 30_000;
 
 const losses: Readonly<Record<KeyPurpose, string>> = {
   "token-hmac": "who holds a token of it signs again.",

@@ -10,13 +10,16 @@ import { startPart } from "../compose-part.ts";
 import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
 import { type PartName, socketPath } from "../sockets/socket-path.ts";
 import { openStateDirectory } from "../state/state-directory.ts";
-import { openProcess, type Process, type ProcessOptions } from "./process.ts";
+import { nameConfigFile, openProcess, type Process, type ProcessOptions } from "./process.ts";
 
 /** What may be said on the command line. `stop` is the supervisor's alone. */
 export type PartOptions = ProcessOptions & { readonly stop?: boolean };
 
 /** Ending frps and its supervisor takes a TERM, a grace and a KILL at worst. */
 const stopTimeoutMs = 15_000;
+
+/** Why a supervisor stops that was told to end frps. */
+const askedOnSocket = "asked on the socket";
 
 /** Runs the part until a signal. Resolves when it has stopped. */
 export async function runPart(part: PartName, options: PartOptions): Promise<void> {
@@ -25,13 +28,15 @@ export async function runPart(part: PartName, options: PartOptions): Promise<voi
   const { world, config, component, stop, stopped } = opened;
   await using stack = new AsyncDisposableStack();
   try {
-    const context = { signal: stop.signal, askToStop: () => stop.abort("asked on the socket") };
+    const context = { signal: stop.signal, askToStop: () => stop.abort(askedOnSocket) };
     const { summary } = stack.use(await startPart(part, config, world, component, context));
     process.stdout.write(`keyhole ${part} is up (pid ${world.pid}): ${summary}\n`);
   } catch (fault) {
-    if (!stop.signal.aborted) throw fault;
+    if (!stop.signal.aborted) throw nameConfigFile(fault, options);
   }
-  component("cli").info({ event: "stop", signal: await stopped }, part === "supervisor" ? "stopping; frps goes on" : "stopping");
+  const signal = await stopped;
+  const ofFrps = part !== "supervisor" ? "" : signal === askedOnSocket ? "; frps has stopped" : "; frps goes on";
+  component("cli").info({ event: "stop", signal }, `stopping${ofFrps}`);
 }
 
 /** Ends frps: through its supervisor if one runs, by its record otherwise. */

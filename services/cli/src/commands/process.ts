@@ -1,4 +1,5 @@
 /** What every command that goes on until a signal begins with: the configuration, the log, and how it is told to stop. */
+import { Fault } from "@keyhole/core";
 import { loadConfig } from "../config/load-config.ts";
 import type { Config } from "../config/settings.ts";
 import { createLog, type Log } from "../log.ts";
@@ -30,6 +31,16 @@ export function openProcess(options: ProcessOptions, defaultLevel: "info" | "war
   const { component } = createLog({ level, isPretty: process.stderr.isTTY === true });
   const stop = new AbortController();
   return { world, config, component, stop, stopped: waitForStop(stop) };
+}
+
+/** The fault as it is told: where a port is to be changed, in the file that was given with `--config`. */
+export function nameConfigFile(fault: unknown, { config }: ProcessOptions): unknown {
+  if (config === undefined || !(fault instanceof Fault) || fault.code !== "PORT_BUSY") return fault;
+  return new Fault(
+    fault.code,
+    fault.message.replace(/\bkeyhole\.toml\b/, () => config),
+    { cause: fault },
+  );
 }
 
 /** A terminal and npm may both pass one signal on; only a later one is somebody who has lost patience. */

@@ -6,8 +6,8 @@ const up = (part: PartAnswer["part"], problems: string[] = []): PartAnswer => ({
   state: "up",
   status: { part, pid: 7, version: "0.1.0", startedAt: "2026-11-22T11:55:00.000Z", summary: `${part} is fine`, facts: {}, problems },
 });
-const render = (answers: readonly PartAnswer[]): string =>
-  renderStatus({ stateDir: "/srv/state", answers, now: new Date("2026-11-22T12:00:00Z") }).replaceAll(/\u001b\[[0-9;]*m/g, "");
+const render = (answers: readonly PartAnswer[], configFile?: string): string =>
+  renderStatus({ stateDir: "/srv/state", answers, now: new Date("2026-11-22T12:00:00Z"), configFile }).replaceAll(/\u001b\[[0-9;]*m/g, "");
 
 describe("the status screen", () => {
   it("has a line a part by its own words", () => {
@@ -29,5 +29,10 @@ describe("the status screen", () => {
     expect(screen).toContain("plugin: it does not answer. Look at its log, and restart it.");
     expect(screen).toContain("supervisor: frps is backing-off.");
     expect(screen).not.toContain("All is well.");
+  });
+
+  it("names the configuration file in what is to be typed", () => {
+    const screen = render([{ part: "token", state: "down", reason: "nobody" }], "my.toml");
+    expect(screen).toContain("Start it with: keyhole token --config my.toml (or everything in one process: keyhole up --config my.toml)");
   });
 });

@@ -15,7 +15,8 @@ export type PartAnswer =
 
 /** What to do about a part that cannot be asked. */
 const remedies = {
-  down: (part: PartName) => `it is not running. Start it with: keyhole ${part} (or everything in one process: keyhole up)`,
+  down: (part: PartName, flags: string) =>
+    `it is not running. Start it with: keyhole ${part}${flags} (or everything in one process: keyhole up${flags})`,
   silent: () => "it does not answer. Look at its log, and restart it.",
   forbidden: () => "you may not ask it. Run this as its user, or as one of its group.",
 } as const;
@@ -31,7 +32,7 @@ export async function runStatus(options: { readonly config?: string; readonly js
   process.stdout.write(
     options.json === true
       ? `${JSON.stringify({ stateDir: config.stateDir, isWell, parts: answers }, undefined, 2)}\n`
-      : renderStatus({ stateDir: config.stateDir, answers, now: new Date() }),
+      : renderStatus({ stateDir: config.stateDir, answers, now: new Date(), configFile: options.config }),
   );
   if (!isWell) process.exitCode = degraded;
 }
@@ -50,8 +51,14 @@ async function askPart(stateDir: string, part: PartName): Promise<PartAnswer> {
   }
 }
 
-/** Renders the screen: a line a part, and what is wrong with what to do about it. */
-export function renderStatus(state: { readonly stateDir: string; readonly answers: readonly PartAnswer[]; readonly now: Date }): string {
+/** Renders the screen: a line a part, and what is wrong with what to do about it. `configFile` is what was given with `--config`. */
+export function renderStatus(state: {
+  readonly stateDir: string;
+  readonly answers: readonly PartAnswer[];
+  readonly now: Date;
+  readonly configFile: string | undefined;
+}): string {
+  const flags = state.configFile === undefined ? "" : ` --config ${state.configFile}`;
   const lines = ["", `  ${pc.bold("Keyhole")} ${pc.dim(`in ${state.stateDir}`)}`, ""];
   const problems: string[] = [];
   for (const answer of state.answers) {
@@ -63,7 +70,7 @@ export function renderStatus(state: { readonly stateDir: string; readonly answer
       problems.push(...answer.status.problems.map((problem) => `${answer.part}: ${problem}`));
     } else {
       lines.push(`  ${name} ${pc.red(answer.state.padEnd(6))} ${pc.dim(answer.reason)}`);
-      problems.push(`${answer.part}: ${remedies[answer.state](answer.part)}`);
+      problems.push(`${answer.part}: ${remedies[answer.state](answer.part, flags)}`);
     }
   }
   lines.push(

@@ -2,7 +2,7 @@
 import { startKeyhole } from "../compose.ts";
 import { startDemo } from "../demo/demo.ts";
 import { renderSummary } from "../summary.ts";
-import { openProcess, type ProcessOptions } from "./process.ts";
+import { nameConfigFile, openProcess, type ProcessOptions } from "./process.ts";
 
 /** What may be said on the command line. */
 export type UpOptions = ProcessOptions & { readonly demo?: boolean };
@@ -21,7 +21,7 @@ export async function runUp(options: UpOptions): Promise<void> {
     process.stdout.write(renderSummary({ urls: keyhole.urls, stateDir: config.stateDir, startedMs, demo, edgePort: keyhole.edgePort }));
   } catch (fault) {
     // Who asked us to stop does not want to hear that the start was not finished.
-    if (!stop.signal.aborted) throw fault;
+    if (!stop.signal.aborted) throw nameConfigFile(fault, options);
   }
   component("cli").info({ event: "stop", signal: await stopped }, "stopping");
 }

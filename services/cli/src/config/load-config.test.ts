@@ -16,6 +16,11 @@ const problemsOf = (text: string, env: Record<string, string> = {}): string => {
   }
 };
 
+const nest = (key: string, value: unknown): [string, unknown] => {
+  const [section = "", name = ""] = key.split(".");
+  return [section, { [name]: value }];
+};
+
 describe("configuration", () => {
   it("has a default for everything: the embedded one, on loopback, with paths beside the file", () => {
     const config = parse("");
@@ -47,6 +52,37 @@ describe("configuration", () => {
     expect(problems).toContain("KEYHOLE_TOKEN_TTL: unknown variable; did you mean KEYHOLE_TOKEN_TTL_SECONDS?");
   });
 
+  it("says every problem in words of its own, whatever stands in a setting's place", () => {
+    for (const { key } of configurationRows())
+      for (const value of [-1, 1.5, 1e9, "", true, [], [1], [true], {}, new Date(0)]) {
+        const problems = problemsOf(stringify(Object.fromEntries([key.includes(".") ? nest(key, value) : [key, value]])));
+        expect(problems).not.toMatch(/Invalid|expected|Too (?:small|big)|received/);
+        if (problems !== "") expect(problems).toContain(`${key}: `);
+      }
+  });
+
+  it("tells what two settings say together beside what one of them says alone", () => {
+    const problems = problemsOf('[edge]\ncertFile = "a.pem"\nlisten = "127.0.0.1:8787"\n[token]\nttlSeconds = 1');
+    for (const told of ["edge.certFile, edge.keyFile: set both", "edge.listen: port 8787 is token.listen's already", "token.ttlSeconds: "])
+      expect(problems).toContain(told);
+    expect(problemsOf("vana.requireRegistration = true\nvana.gatewayUrl = 7")).not.toContain("needs vana.gatewayUrl");
+  });
+
+  it("tells files that are not there to whoever asks for it", () => {
+    const text = 'stellar.serverSecretFile = "credential:stellar"\n[edge]\ncertFile = "a.pem"\nkeyFile = "/a.key"';
+    const source = { text, name: "keyhole.toml", base: "/srv", env: {} };
+    expect(parseConfig({ ...source, isThere: (path) => path === "/a.key" || path === "/srv/a.pem" })).toEqual(parseConfig(source));
+    expect(() => parseConfig({ ...source, isThere: (path) => path === "/a.key" })).toThrow(
+      "\n  edge.certFile: there is no file /srv/a.pem",
+    );
+  });
+
+  it("refuses a log level that there is not", () => {
+    const sentence = "KEYHOLE_LOG_LEVEL: must be one of trace, debug, info, warn, error, silent";
+    for (const level of ["loud", "INFO", " info"]) expect(problemsOf("", { KEYHOLE_LOG_LEVEL: level })).toContain(sentence);
+    for (const level of ["", "trace", "silent"]) expect(problemsOf("", { KEYHOLE_LOG_LEVEL: level })).toBe("");
+  });
+
   it.each([
     ["https://x.org", "must be a lower-case domain name"],
     ["tunnel.localhost.", "must be a lower-case domain name"],
@@ -69,10 +105,16 @@ describe("configuration", () => {
     ['[edge]\npublicUrl = "https://{label}.tunnel.localhost:70080"', "a port that exist"],
     ['[edge]\nlisten = "127.0.0.1:8787"', "is token.listen's already"],
     ["[frps]\nbindPort = 7000", "is control.listen's already"],
-    ["version = 2", "version"],
-    ["[token]\nttlSeconds = 1.5", "token.ttlSeconds"],
-    ["[token]\nttlSeconds = -5", "token.ttlSeconds"],
-    ["a = [", "not valid TOML"],
+    ["version = 2", "\n  version: must be 1"],
+    ["[token]\nttlSeconds = 1.5", "token.ttlSeconds: must be a whole number from 60 to 2592000, as in 86400"],
+    ["[token]\nttlSeconds = -5", "token.ttlSeconds: must be a whole number from 60 to 2592000, as in 86400"],
+    ['[token]\nttlSeconds = "x"', "token.ttlSeconds: must be a whole number from 60 to 2592000, as in 86400"],
+    ["domain = 7", "domain: must be text in quotes"],
+    ['stateDir = ""', "stateDir: must be a path, and not empty"],
+    ['[edge]\nkind = "nginx"', 'edge.kind: must be "node"'],
+    ['[edge]\ntrustedProxies = "10.0.0.0/8"', 'edge.trustedProxies: must be a list, as in ["10.0.0.0/8"]'],
+    ['domain = "x"\n[edge\n', "keyhole.toml is not valid TOML: line 2, column 6: illegal character in key"],
+    ["a = [", "not valid TOML: line 1, column 5: unfinished array"],
   ])("refuses %j", (text, why) => {
     expect(problemsOf(text)).toContain(why);
   });
@@ -135,7 +177,7 @@ describe("configuration", () => {
       "vana.requireRegistration": true,
     });
     expect(problemsOf("", { KEYHOLE_VANA_REQUIRE_REGISTRATION: "yes" })).toContain("must be true or false");
-    expect(problemsOf("limits.loginsInFlight = 0")).toContain("limits.loginsInFlight: must be 1 or more");
+    expect(problemsOf("limits.loginsInFlight = 0")).toContain("limits.loginsInFlight: must be a whole number from 1 to 1000000, as in 60");
   });
 
   it("needs a gateway where registration is required", () => {

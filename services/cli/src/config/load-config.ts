@@ -5,9 +5,10 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Fault } from "@keyhole/core";
-import { parse } from "smol-toml";
+import { parse, TomlError } from "smol-toml";
+import { logLevels } from "../log.ts";
 import { credentialForm } from "../state/secret-file.ts";
-import { type Config, environmentName, type ListenAddress, type SettingKey, settings } from "./settings.ts";
+import { type Config, environmentName, type SettingKey, settings } from "./settings.ts";
 
 const keys = Object.keys(settings) as SettingKey[];
 const pathKeys: ReadonlySet<string> = new Set(["stateDir", "edge.certFile", "edge.keyFile", "stellar.serverSecretFile"]);
@@ -22,6 +23,7 @@ export function loadConfig(options: {
   readonly file: string | undefined;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isThere?: (path: string) => boolean;
 }): Config {
   const implicit = resolve(options.cwd, "keyhole.toml");
   const file = options.file === undefined ? (existsSync(implicit) ? implicit : undefined) : resolve(options.cwd, options.file);
@@ -30,15 +32,20 @@ export function loadConfig(options: {
     name: file ?? "the environment",
     base: file === undefined ? options.cwd : dirname(file),
     env: options.env,
+    ...(options.isThere === undefined ? {} : { isThere: options.isThere }),
   });
 }
 
-/** The pure half of `loadConfig`: TOML text and an environment in, settings out. `base` is what paths are relative to. */
+/**
+ * The pure half of `loadConfig`: TOML text and an environment in, settings out. `base` is what paths are relative to. With `isThere` a
+ * file that is named and is not there is a problem too: whoever only reads the configuration need not see the files of every part.
+ */
 export function parseConfig(source: {
   readonly text: string;
   readonly name: string;
   readonly base: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isThere?: (path: string) => boolean;
 }): Config {
   const problems: string[] = [];
   const given = new Map<string, { value: unknown; from: string }>();
@@ -57,13 +64,17 @@ export function parseConfig(source: {
   for (const key of keys) {
     const entry = given.get(key) ?? { value: settings[key].fallback, from: key };
     const result = settings[key].schema.safeParse(entry.value);
-    if (!result.success) problems.push(`${entry.from}: ${result.error.issues.map((issue) => issue.message).join("; ")}`);
+    if (!result.success) problems.push(`${entry.from}: ${[...new Set(result.error.issues.map(({ message }) => message))].join("; ")}`);
     else config[key] = pathKeys.has(key) && typeof result.data === "string" ? resolvePath(source.base, result.data) : result.data;
   }
   // Whoever sits between us and the gateway could answer in its name.
   if (source.env["NODE_TLS_REJECT_UNAUTHORIZED"] === "0")
     problems.push("NODE_TLS_REJECT_UNAUTHORIZED: must not be 0, for then no certificate is checked; unset it");
-  if (problems.length === 0) problems.push(...crossCheck(config as Config));
+  const level = source.env["KEYHOLE_LOG_LEVEL"];
+  if (level !== undefined && level !== "" && !logLevels.some((known) => known === level))
+    problems.push(`KEYHOLE_LOG_LEVEL: must be one of ${logLevels.join(", ")}`);
+  problems.push(...crossCheck(config as Partial<Config>, (key) => given.has(key)));
+  if (source.isThere !== undefined) problems.push(...findMissingFiles(config as Partial<Config>, source.isThere));
   if (problems.length > 0)
     throw new Fault(
       "CONFIG_INVALID",
@@ -104,7 +115,9 @@ function parseToml(text: string, name: string): Record<string, unknown> {
   try {
     return parse(text);
   } catch (cause) {
-    throw new Fault("CONFIG_INVALID", `${name} is not valid TOML: ${String((cause as Error).message).split("\n")[0]}`, { cause });
+    if (!(cause instanceof TomlError)) throw cause;
+    const reason = cause.message.replace(/^Invalid TOML document: /, "").split("\n")[0];
+    throw new Fault("CONFIG_INVALID", `${name} is not valid TOML: line ${cause.line}, column ${cause.column}: ${reason}`, { cause });
   }
 }
 
@@ -116,27 +129,39 @@ function* flatten(table: Record<string, unknown>, prefix = ""): Generator<[strin
   }
 }
 
-/** What no setting can say alone. */
-function crossCheck(config: Config): string[] {
+/** What no setting can say alone. A setting that is wrong by itself is not in `config`, and is told already. */
+function crossCheck(config: Partial<Config>, isGiven: (key: SettingKey) => boolean): string[] {
   const problems: string[] = [];
-  if ((config["edge.certFile"] === undefined) !== (config["edge.keyFile"] === undefined))
+  if (isGiven("edge.certFile") !== isGiven("edge.keyFile"))
     problems.push("edge.certFile, edge.keyFile: set both for HTTPS, or neither for plain HTTP");
   const url = config["edge.publicUrl"];
-  if (url !== undefined && !new RegExp(`^https?://\\{label\\}\\.${config.domain.replaceAll(".", "\\.")}(:|$)`).test(url))
+  if (
+    url !== undefined &&
+    config.domain !== undefined &&
+    !new RegExp(`^https?://\\{label\\}\\.${config.domain.replaceAll(".", "\\.")}(:|$)`).test(url)
+  )
     problems.push(`edge.publicUrl: must be of the domain, as in https://{label}.${config.domain}`);
-  if (config["vana.requireRegistration"] && config["vana.gatewayUrl"] === undefined)
+  if (config["vana.requireRegistration"] === true && !isGiven("vana.gatewayUrl"))
     problems.push("vana.requireRegistration: needs vana.gatewayUrl, the gateway that knows who is registered");
   const used = new Map<number, string>();
-  const claim = (key: string, port: number): void => {
-    if (port === 0) return;
+  const claim = (key: string, port: number | undefined): void => {
+    if (port === undefined || port === 0) return;
     const other = used.get(port);
     if (other !== undefined) problems.push(`${key}: port ${port} is ${other}'s already`);
     used.set(port, key);
   };
   for (const key of ["token.listen", "control.listen", "edge.listen", "plugin.listen", "metrics.listen"] as const)
-    claim(key, (config[key] as ListenAddress).port);
+    claim(key, config[key]?.port);
   for (const key of ["frps.bindPort", "frps.vhostHttpPort", "frps.dashboardPort"] as const) claim(key, config[key]);
   return problems;
+}
+
+/** Files that are named and are not there. A credential of systemd is there when the unit runs. */
+function findMissingFiles(config: Partial<Config>, isThere: (path: string) => boolean): string[] {
+  return (["edge.certFile", "edge.keyFile", "stellar.serverSecretFile"] as const).flatMap((key) => {
+    const path = config[key];
+    return path === undefined || credentialForm.test(path) || isThere(path) ? [] : [`${key}: there is no file ${path}`];
+  });
 }
 
 /** Names the nearest existing key, if one is near enough to be meant. */

@@ -1,19 +1,30 @@
-/** Forms of settings that take more than a pattern to check: networks, and the address of the gateway. */
+/** Forms of settings: text and numbers, and what takes more than a pattern to check: networks, and the address of the gateway. */
 import { BlockList, isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 
-/** Networks as CIDRs. One address alone becomes a network of its own. */
-export const networks = z.array(z.string("must be texts such as 10.0.0.0/8")).transform((entries, context): readonly string[] =>
-  entries.map((text) => {
-    const result = parseNetwork(text);
-    if ("network" in result) return result.network;
-    context.addIssue({ code: "custom", message: `${JSON.stringify(text.slice(0, 60))} ${result.problem}` });
-    return z.NEVER;
-  }),
-);
+/** Any text. */
+export const text = z.string("must be text in quotes");
 
-function parseNetwork(text: string): { readonly network: string } | { readonly problem: string } {
-  const [address = "", bits, ...rest] = text.split("/");
+/** A whole number within bounds. */
+export function wholeNumber(least: number, most: number, example: number) {
+  const sentence = `must be a whole number from ${least} to ${most}, as in ${example}`;
+  return z.int(sentence).min(least, sentence).max(most, sentence);
+}
+
+/** Networks as CIDRs. One address alone becomes a network of its own. */
+export const networks = z
+  .array(z.string("must be texts such as 10.0.0.0/8"), 'must be a list, as in ["10.0.0.0/8"]')
+  .transform((entries, context): readonly string[] =>
+    entries.map((entry) => {
+      const result = parseNetwork(entry);
+      if ("network" in result) return result.network;
+      context.addIssue({ code: "custom", message: `${JSON.stringify(entry.slice(0, 60))} ${result.problem}` });
+      return z.NEVER;
+    }),
+  );
+
+function parseNetwork(entry: string): { readonly network: string } | { readonly problem: string } {
+  const [address = "", bits, ...rest] = entry.split("/");
   if (isIP(address) === 0 || address.includes("%") || rest.length > 0)
     return { problem: "is not a network such as 10.0.0.0/8, 2001:db8::/32 or 203.0.113.7" };
   const width = isIPv4(address) ? 32 : 128;
@@ -50,11 +61,11 @@ function expand(address: string): readonly number[] {
 }
 
 /** The base address of the gateway, without a slash at its end. */
-export const gatewayUrl = z.string().transform((text, context): string => {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+export const gatewayUrl = text.transform((words, context): string => {
+  const url = URL.canParse(words) ? new URL(words) : undefined;
   const problem =
-    url === undefined || !/^https?:$/.test(url.protocol) ? "must be a URL such as https://gateway.example.org" : findUrlProblem(url, text);
-  if (problem === undefined) return (url?.href ?? text).replace(/\/+$/, "");
+    url === undefined || !/^https?:$/.test(url.protocol) ? "must be a URL such as https://gateway.example.org" : findUrlProblem(url, words);
+  if (problem === undefined) return (url?.href ?? words).replace(/\/+$/, "");
   context.addIssue({ code: "custom", message: problem });
   return z.NEVER;
 });
@@ -62,9 +73,9 @@ export const gatewayUrl = z.string().transform((text, context): string => {
 const loopbackAddresses = new BlockList();
 loopbackAddresses.addSubnet("127.0.0.0", 8);
 
-function findUrlProblem(url: URL, text: string): string | undefined {
+function findUrlProblem(url: URL, words: string): string | undefined {
   if (url.username !== "" || url.password !== "") return "must not hold a user or a password: settings are no secrets";
-  if (text.includes("?") || text.includes("#")) return "must not have a query or a fragment: it is where the gateway's paths begin";
+  if (words.includes("?") || words.includes("#")) return "must not have a query or a fragment: it is where the gateway's paths begin";
   const isLoopback =
     url.hostname === "localhost" || url.hostname === "[::1]" || (isIPv4(url.hostname) && loopbackAddresses.check(url.hostname));
   return url.protocol === "http:" && !isLoopback

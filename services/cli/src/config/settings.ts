@@ -3,15 +3,15 @@
  * from this file, so the sentence beside a key is its documentation.
  */
 import { z } from "zod";
-import { gatewayUrl, networks } from "./setting-forms.ts";
+import { gatewayUrl, networks, text, wholeNumber } from "./setting-forms.ts";
 
 /** Where something listens. Port 0: a free one is chosen once and kept in `<stateDir>/ports.json`. */
 export type ListenAddress = { readonly host: string; readonly port: number };
 
-const port = z.int().min(0).max(65_535);
+const port = wholeNumber(0, 65_535, 7080);
 
-const listen = z.string().transform((text, context): ListenAddress => {
-  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(text);
+const listen = text.transform((words, context): ListenAddress => {
+  const parts = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]+)):([0-9]{1,5})$/.exec(words);
   const parsed = parts === null ? undefined : { host: parts[1] ?? parts[2] ?? "", port: Number(parts[3]) };
   if (parsed !== undefined && parsed.port <= 65_535) return parsed;
   context.addIssue({ code: "custom", message: "must be host:port, as in 127.0.0.1:8787 or [::1]:8787" });
@@ -29,8 +29,7 @@ const minDomainLetters = 15;
 /** Lower-case labels, at least two, without scheme, port or trailing dot. */
 const domainForm = /^(?=.{1,190}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)+$/;
 
-const domain = z
-  .string()
+const domain = text
   .superRefine((name, context) => {
     if (domainForm.test(name)) return;
     const meant = name
@@ -49,21 +48,19 @@ const domain = z
     `must have at least ${minDomainLetters} letters, so that a host can be registered in a new letter case each time; put a longer name before it`,
   );
 
-const publicUrl = z
-  .string()
+const publicUrl = text
   .regex(
     /^https?:\/\/\{label\}\.[a-z0-9.-]+(?::[0-9]{1,5})?$/,
     "must be like https://{label}.example.org, with {label} where the wallet's label goes and no path",
   )
-  .refine((text) => URL.canParse(text.replace("{label}", "x")), "must have a host name and a port that exist: 1 to 65535");
+  .refine((url) => URL.canParse(url.replace("{label}", "x")), "must have a host name and a port that exist: 1 to 65535");
 
-const path = z.string().min(1).max(4096);
-const seconds = (least: number, most: number) => z.int().min(least).max(most);
-const limit = z.int().min(1, "must be 1 or more").max(1_000_000, "must be 1000000 or less");
+const path = text.min(1, "must be a path, and not empty").max(4096, "must be a path of 4096 characters at most");
+const limit = wholeNumber(1, 1_000_000, 60);
 
 /** Each setting by its TOML key. `meaning` is one line for the manual. */
 export const settings = {
-  version: { schema: z.literal(1), fallback: 1, meaning: "Of this file's form." },
+  version: { schema: z.literal(1, "must be 1"), fallback: 1, meaning: "Of this file's form." },
   domain: { schema: domain, fallback: "tunnel.localhost", meaning: "Labels live directly below it." },
   stateDir: {
     schema: path,
@@ -72,13 +69,13 @@ export const settings = {
   },
   "token.listen": { schema: loopbackListen, fallback: "127.0.0.1:8787", meaning: "The token service; the edge serves it to the public." },
   "token.productName": {
-    schema: z.string().regex(/^[\x20-\x7e]{1,80}$/, "must be 1 to 80 printable ASCII characters"),
+    schema: text.regex(/^[\x20-\x7e]{1,80}$/, "must be 1 to 80 printable ASCII characters"),
     fallback: "Vana Personal Server",
     meaning: "The product's name in the message that a wallet signs.",
   },
-  "token.ttlSeconds": { schema: seconds(60, 2_592_000), fallback: 86_400, meaning: "Life of a tunnel token." },
+  "token.ttlSeconds": { schema: wholeNumber(60, 2_592_000, 86_400), fallback: 86_400, meaning: "Life of a tunnel token." },
   "token.timestampWindowSeconds": {
-    schema: seconds(10, 3600),
+    schema: wholeNumber(10, 3600, 300),
     fallback: 300,
     meaning: "How far a proof's timestamp may be from our clock, either way.",
   },
@@ -89,11 +86,11 @@ export const settings = {
   },
   "control.listen": { schema: listen, fallback: "127.0.0.1:7000", meaning: "Where frpc connects; TLS ends here." },
   "control.host": {
-    schema: z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, "must be a host name or an IP address"),
+    schema: text.regex(/^[A-Za-z0-9.:-]{1,253}$/, "must be a host name or an IP address"),
     fallback: "127.0.0.1",
     meaning: "The host that clients are told, and that the control certificate names.",
   },
-  "edge.kind": { schema: z.enum(["node"]), fallback: "node", meaning: "Which door serves visitors." },
+  "edge.kind": { schema: z.enum(["node"], 'must be "node"'), fallback: "node", meaning: "Which door serves visitors." },
   "edge.listen": { schema: listen, fallback: "127.0.0.1:7080", meaning: "Where visitors come in." },
   "edge.publicUrl": {
     schema: publicUrl.optional(),
@@ -107,7 +104,7 @@ export const settings = {
       "PEM certificate chain for visitors; with `edge.keyFile` the edge serves HTTPS, otherwise plain HTTP. Read again when it changes.",
   },
   "edge.keyFile": { schema: path.optional(), fallback: undefined, meaning: "PEM private key of `edge.certFile`." },
-  "edge.appTimeoutSeconds": { schema: seconds(1, 600), fallback: 60, meaning: "How long an app may take until its answer begins." },
+  "edge.appTimeoutSeconds": { schema: wholeNumber(1, 600, 60), fallback: 60, meaning: "How long an app may take until its answer begins." },
   "edge.trustedProxies": {
     schema: networks,
     fallback: [],
@@ -144,8 +141,12 @@ export const settings = {
     fallback: 600,
     meaning: "New connections of one address to the control port, and logins.",
   },
-  "limits.loginsPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Logins of one wallet." },
-  "limits.proxiesPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Proxies that one wallet's clients register." },
+  "limits.loginsPerIdentityPerMinute": {
+    schema: limit,
+    fallback: 60,
+    meaning: "Logins with one credential; of one wallet in all ten times as many.",
+  },
+  "limits.proxiesPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Proxies that one session registers." },
   "limits.loginsInFlight": { schema: limit, fallback: 2000, meaning: "Logins under way at once; more are told to come back." },
   "vana.gatewayUrl": {
     schema: gatewayUrl.optional(),
@@ -158,7 +159,7 @@ export const settings = {
     meaning: "Admit a Vana claim only when the gateway knows its server, a wallet's own too.",
   },
   "vana.audience": {
-    schema: z.string().regex(/^[\x21-\x7e]{1,256}$/, "must be 1 to 256 printable ASCII characters without a space"),
+    schema: text.regex(/^[\x21-\x7e]{1,256}$/, "must be 1 to 256 printable ASCII characters without a space"),
     fallback: "https://tunnel.vana.org",
     meaning: "The `aud` that a Vana claim must carry.",
   },

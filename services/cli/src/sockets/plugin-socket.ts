@@ -3,7 +3,7 @@
  * service's. When the plugin is away, what the store says and who was asked last stand in, and the answer says that it is
  * stale (DESIGN.md §4); a revocation is then enforced when it is back.
  */
-import { type Label, parseLabel, type ReadTunnelStatus, type SessionReader, type TunnelStatus } from "@keyhole/core";
+import { type CredentialKind, type Label, parseLabel, type ReadTunnelStatus, type SessionReader, type TunnelStatus } from "@keyhole/core";
 import type { Hono } from "hono";
 import { z } from "zod";
 import type { SocketClient } from "./socket-client.ts";
@@ -27,6 +27,19 @@ export function serveRevocations(app: Hono, enforceRevocations: () => Promise<vo
   app.post("/revocations", async (c) => {
     await enforceRevocations();
     return c.json({});
+  });
+}
+
+const endOrder = z.object({ kinds: z.array(z.enum(["hmac", "jwt"])).min(1) });
+
+/** What ending sessions is answered with. */
+export const endedSessions = z.object({ ended: z.int() });
+
+/** Adds the order that every session of these kinds logs in again: what let it in is no longer trusted as it was. */
+export function serveSessionEnds(app: Hono, endSessionsOf: (kinds: readonly CredentialKind[]) => Promise<number>): void {
+  app.post("/sessions/end", async (c) => {
+    const order = endOrder.safeParse(await c.req.json().catch(() => undefined));
+    return order.success ? c.json({ ended: await endSessionsOf(order.data.kinds) }) : c.json({ code: "ORDER_MALFORMED" }, 400);
   });
 }
 

@@ -65,7 +65,7 @@ export function describeKey(key: KeyFacts, choice: KeyChoice<KeyFacts>, now: Dat
   const end = key.retiredUntil?.toISOString();
   if (!choice.good.some(({ id }) => id === key.id)) return `ended ${end}`;
   const isMinting = choice.minting?.id === key.id;
-  if (end !== undefined) return isMinting ? `mints while its successor waits; retired until ${end}` : `retired until ${end}`;
+  if (end !== undefined) return isMinting ? `mints while its successor waits; verifies until ${end}` : `verifies until ${end}`;
   if (isMinting) return "mints";
   const waits = Math.ceil((key.madeAt.getTime() + waitBeforeMintingMs - now.getTime()) / 1000);
   return waits > 0 ? `waits ${waits} s before it mints` : "verifies";

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openKeyRing } from "./key-files.ts";
+import { openSigningKeys, openVerifyKeys } from "./signing-keys.ts";
 import { openStateDirectory } from "./state-directory.ts";
 
 let dir = "";
@@ -172,6 +173,14 @@ describe("key rings", () => {
     expect(idsOf(read)).toEqual([old, fresh]);
     expect(warnings.join()).toContain("does not hold an instant");
     expect(() => open()).toThrow("does not hold an instant");
+  });
+
+  it("that were empty at the start are there as soon as another part has made its first key", () => {
+    const state = openStateDirectory(dir, "private");
+    const published = openVerifyKeys({ state, now, log });
+    expect(published()).toEqual([]);
+    const { id } = openSigningKeys({ state, now, randomBytes, log }).minting();
+    expect(published().map((key) => key.id)).toEqual([id]);
   });
 
   it("say what to do when no key is left", () => {

@@ -62,7 +62,8 @@ export function openKeyFolder(options: {
 
   return () => {
     const time = now().getTime();
-    if (Math.abs(time - lookedAt) >= lookEveryMs) {
+    // At the very first start the keys of another part come at any moment: whoever has one of those is not to wait.
+    if (keys.length === 0 || Math.abs(time - lookedAt) >= lookEveryMs) {
       lookedAt = time;
       readAgain(time);
     }

@@ -211,10 +211,10 @@ describe("the list of keys", () => {
     pass(1000);
     expect(statesOf("token-hmac")).toEqual([
       "waits 4 s before it mints",
-      "mints while its successor waits; retired until 2026-11-22T13:01:00.000Z",
+      "mints while its successor waits; verifies until 2026-11-22T13:01:00.000Z",
     ]);
     pass(10_000);
-    expect(statesOf("token-hmac")).toEqual(["mints", "retired until 2026-11-22T13:01:00.000Z"]);
+    expect(statesOf("token-hmac")).toEqual(["mints", "verifies until 2026-11-22T13:01:00.000Z"]);
     expect(listPurpose(state, "ticket-hmac", time)).toEqual([]);
   });
 

@@ -54,6 +54,7 @@ function startOperation(options: {
       awaitLabel: async () => options.isAdopted === true,
     },
     authority: {
+      roundOf: () => 0,
       admit: async (attempt: LoginAttempt) => {
         attempts.push(attempt);
         return await (options.answer ?? (async () => grant(session)))();
@@ -81,7 +82,7 @@ function startOperation(options: {
     refusals,
     log: { debug: write, info: write, warn: write, error: write },
   });
-  return { answer: (login: LoginContent) => answer(login, "request-1"), lines, attempts, refusals };
+  return { answer: (login: LoginContent) => answer(login, "request-1", () => 850), lines, attempts, refusals };
 }
 const codeOf = (answer: HookAnswer): string => (answer.kind === "refuse" ? (answer.reason.split(":")[0] ?? "") : answer.kind);
 

@@ -5,6 +5,7 @@
 import { type Door, type Label, type Refusal, refuse, type Verdict } from "@keyhole/core";
 import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
 import type { Adoption } from "../adoption.ts";
+import { type TimeLeft, waitable } from "../answer-time.ts";
 import { type CredentialSettings, readCredential } from "../credential.ts";
 import { type ProofDeps, proveCredential } from "../credential-proof.ts";
 import type { Kicks } from "../kicks.ts";
@@ -34,15 +35,15 @@ const maxPoolCount = 5;
 /** The oldest frpc that speaks as our frps does. */
 const oldestClient = { major: 0, minor: 58 };
 
-/** Makes the operation: it answers one Login. */
-export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: string) => Promise<HookAnswer> {
+/** Makes the operation: it answers one Login, in the time that is left for it. */
+export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: string, left: TimeLeft) => Promise<HookAnswer> {
   const { kicks, log, refusals } = deps;
   let inFlight = 0;
   const warn = (cause: unknown): void => log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
 
-  async function decide(login: LoginContent, requestId: string): Promise<HookAnswer> {
+  async function decide(login: LoginContent, requestId: string, left: TimeLeft): Promise<HookAnswer> {
     const connection = findConnection(login.clientAddress, deps.connectionOf, warn);
-    const session = await admit(login, connection, deps);
+    const session = await admit(login, connection, left, deps);
     const { source } = await connection;
     if (!session.granted) {
       const { code } = session.refusal;
@@ -57,13 +58,13 @@ export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: s
     return { kind: "replace", content: deriveLogin(login, session.value) };
   }
 
-  return async (login, requestId) => {
+  return async (login, requestId, left) => {
     // Before anything that could make it wait, or be used up: somebody's login waits for this one.
     if (kicks.take(login.metas)) return { kind: "keep" };
     if (inFlight >= deps.maxInFlight) return refusals.answer(refuse("BUSY").refusal);
     inFlight += 1;
     try {
-      return await decide(login, requestId);
+      return await decide(login, requestId, left);
     } finally {
       inFlight -= 1;
     }
@@ -74,17 +75,22 @@ export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: s
 async function admit(
   login: LoginContent,
   connection: Promise<LoginConnection>,
+  left: TimeLeft,
   deps: LoginDeps,
 ): Promise<Verdict<Session> & { readonly label?: Label }> {
   const unfit = judgeClient(login);
   if (unfit !== undefined) return { granted: false, refusal: unfit };
   const presented = readCredential(login, deps.credentials);
   if (!presented.granted) return presented;
-  const credential = await proveCredential(presented.value, login, connection, deps.proof);
-  if (!credential.granted) return credential;
-  const { label } = credential.value;
-  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label))) return { ...refuse("STARTING_UP"), label };
-  const session = await deps.authority.admit({ credential: credential.value, runId: login.runId, connection });
+  const round = deps.authority.roundOf(presented.value.kind);
+  const proved = await proveCredential(presented.value, login, connection, { ...deps.proof, left });
+  if (!proved.granted) return proved;
+  const { credential, hasWaitedForRegistry } = proved.value;
+  const { label } = credential;
+  if (!deps.adoption.isDone && !(await deps.adoption.awaitLabel(label, waitable(left, Number.POSITIVE_INFINITY))))
+    return { ...refuse("STARTING_UP"), label };
+  const time = { left, hasWaitedForRegistry };
+  const session = await deps.authority.admit({ credential, round, runId: login.runId, connection, time });
   return session.granted ? session : { ...session, label };
 }
 

@@ -136,6 +136,11 @@ describe("a proxy that is refused", () => {
     expect([codeOf(await operation.answer()), operation.kicked]).toEqual([code, []]);
   });
 
+  it("2: for what it asks is not counted: it used up what its session's good ones need", async () => {
+    const operation = startOperation({ limited: true });
+    expect(codeOf(await operation.answer({ proxy_type: "tcp" }))).toBe("PROXY_TYPE");
+  });
+
   it("says how long to wait, and which field is wrong", async () => {
     expect(await startOperation({ limited: true }).answer()).toMatchObject({ reason: expect.stringContaining("retryAfterSeconds: 9") });
     expect(await startOperation({}).answer({ sk: "x" })).toMatchObject({ reason: expect.stringContaining("(field: sk)") });

@@ -50,7 +50,7 @@ async function admit(proxy: NewProxyContent, label: Label, deps: NewProxyDeps): 
   const session = await findSession(proxy, label, deps);
   if (!session.granted) return session;
   const refusal =
-    deps.limits.takeProxy(label) ?? judgeProxy(proxy, label) ?? (await deps.authority.openTunnel(session.value, proxy.proxyName));
+    judgeProxy(proxy, label) ?? deps.limits.takeProxy(session.value) ?? (await deps.authority.openTunnel(session.value, proxy.proxyName));
   return refusal === undefined ? session : { granted: false, refusal };
 }
 

@@ -5,11 +5,13 @@
  */
 import { grant, printIdentity } from "@keyhole/core";
 import { renderAnswer, respond } from "../answer.ts";
+import { refuseQuery } from "../client-config-query.ts";
 import type { Endpoint } from "../endpoint.ts";
 import { printInstant } from "../instant.ts";
 import { describeRefusals, limitedHeaders, proofRefusals } from "../openapi-refusals.ts";
 import { revocationSchema, signedRequestSchema } from "../openapi-schemas.ts";
 import { createProofEndpoint } from "../proof-endpoint.ts";
+import { cutTarget } from "../request-target.ts";
 import { describeSkew } from "../token-order.ts";
 
 const content = { "application/json": { schema: revocationSchema } };
@@ -21,7 +23,8 @@ export const revokeEndpoint: Endpoint = {
     operationId: "revokeTunnelAccess",
     tags: ["tunnel"],
     summary: "End all tokens and tunnels of a wallet",
-    description: "With a signature over the text for revocation. A Stellar JWT is not taken here, since the same one buys tokens.",
+    description:
+      "With a signature over the text for revocation. A Stellar JWT is not taken here, since the same one buys tokens. There are no query parameters.",
     request: { body: { required: true, content: { "application/json": { schema: signedRequestSchema } } } },
     responses: {
       200: { description: "Nothing that is older comes in any more; open connections are being cut.", headers: limitedHeaders, content },
@@ -30,17 +33,21 @@ export const revokeEndpoint: Endpoint = {
         headers: limitedHeaders,
         content,
       },
-      ...describeRefusals(proofRefusals),
+      ...describeRefusals(["QUERY_MALFORMED", ...proofRefusals]),
     },
   },
 
   create: (deps) =>
     createProofEndpoint(deps, {
       purpose: "revoke",
-      parseHead: () => grant({ startedAt: deps.now() }),
+      parseHead: (c) => {
+        const query = refuseQuery(new URLSearchParams(cutTarget(c.req.url).query));
+        return query.granted ? grant({ startedAt: deps.now() }) : query;
+      },
       parseWish: (head) => grant(head),
-      async serve(c, { identity, label, proofKey, proofEndsAt, signedAt, now }, { startedAt }) {
-        const outcome = await deps.store.revoke({ label, proofKey, proofEndsAt, now });
+      async serve(c, { identity, label, proofKey, provedAt, proofEndsAt, signedAt, now, count }, { startedAt }) {
+        const outcome = await deps.store.revoke({ label, proofKey, provedAt, proofEndsAt, now });
+        count(outcome.outcome === "revoked" ? "done" : "replayed");
         if (outcome.outcome === "proof-already-used") {
           return deps.refuse(c, { code: "PROOF_ALREADY_USED", facts: describeSkew(now, signedAt) });
         }

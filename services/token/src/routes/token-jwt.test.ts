@@ -128,12 +128,13 @@ describe("tokenType", () => {
     const toml = { accept: "application/toml" };
     const answer = await world.post({ ...(await world.sign()), tokenType: "jwt" }, toml, "?tokenFile=/run/token.jwt");
     expect(await answer.text()).toBe(`# frpc.toml 8080 - /run/token.jwt ${world.label}\n`);
-    for (const [body, query] of [
-      [await world.sign(), "?tokenFile=/run/token.jwt"],
-      [{ ...(await world.sign()), tokenType: "hmac" }, "?tokenFile=/run/token.jwt"],
-      [{ ...(await world.sign()), tokenType: "jwt" }, "?tokenFile=token.jwt"],
+    for (const [body, query, reason] of [
+      [await world.sign(), "?tokenFile=/run/token.jwt", "tokenFile needs tokenType jwt"],
+      [{ ...(await world.sign()), tokenType: "hmac" }, "?tokenFile=/run/token.jwt", "tokenFile needs tokenType jwt"],
+      [{ ...(await world.sign()), tokenType: "jwt" }, "?tokenFile=token.jwt", "must be an absolute path"],
     ] as const) {
-      expect(await refusalOf(await world.post(body, {}, query))).toMatchObject({ code: "QUERY_MALFORMED", parameter: "tokenFile" });
+      const told = { code: "QUERY_MALFORMED", parameter: "tokenFile", reason };
+      expect(await refusalOf(await world.post(body, {}, query))).toMatchObject(told);
     }
   });
 });

@@ -144,6 +144,20 @@ describe("a good proof", () => {
   });
 });
 
+describe("a query that does not mean what its sender believes", () => {
+  it.each([
+    ["?exclusve=1", "exclusve"],
+    ["?prot=80", "prot"],
+    ["?port=80&port=80", "port"],
+  ])("%s is refused by its name, and the proof is good for the next request", async (query, parameter) => {
+    const world = createAppForTests();
+    const order = await world.sign();
+    expect(await refusalOf(world, order, {}, query)).toMatchObject({ code: "QUERY_MALFORMED", parameter });
+    expect(world.store.orders).toEqual([]);
+    expect((await world.post(order, {}, "?exclusive=1&port=80")).status).toBe(200);
+  });
+});
+
 describe("timestamps", () => {
   it.each([
     [-301, "TIMESTAMP_STALE"],

@@ -8,10 +8,11 @@ import { grant, type RefusalCode, refuse, type TokenOrder, type TokenOutcome, ty
 import type { Context } from "hono";
 import { renderAnswer, respond } from "../answer.ts";
 import { describeCause } from "../cause-description.ts";
-import { parseClientConfigQuery } from "../client-config-query.ts";
+import { parseTokenQuery, refuseParameter } from "../client-config-query.ts";
 import type { Endpoint, EndpointDeps, TokenEnv } from "../endpoint.ts";
 import { chooseMedia, type Media } from "../media-choice.ts";
-import { describeRefusals, limitedHeaders, proofRefusals } from "../openapi-refusals.ts";
+import { frpcTomlExamples } from "../openapi-frpc-examples.ts";
+import { describeRefusals, fileNameHeader, limitedHeaders, proofRefusals } from "../openapi-refusals.ts";
 import { tokenGrantSchema, tokenRequestSchema } from "../openapi-schemas.ts";
 import { createProofEndpoint, type ProofService } from "../proof-endpoint.ts";
 import { deriveRepeat, parseIdempotencyKey } from "../repeat-key.ts";
@@ -31,6 +32,11 @@ type Head = {
 type Wish = Head & { readonly tokenType: TokenType };
 
 const query = (name: string, description: string, schema: object) => ({ name, in: "query" as const, required: false, description, schema });
+const grantHeaders = { ...limitedHeaders, "Content-Disposition": fileNameHeader };
+const grantContent = {
+  "application/json": { schema: tokenGrantSchema },
+  "application/toml": { schema: { type: "string" as const }, examples: frpcTomlExamples },
+};
 
 export const tokenEndpoint: Endpoint = {
   route: {
@@ -40,13 +46,17 @@ export const tokenEndpoint: Endpoint = {
     tags: ["tunnel"],
     summary: "Buy a tunnel token with a wallet's signature",
     description:
-      "A proof buys one token: a signed timestamp in the body, or a Stellar JWT as Bearer (the body may then be empty, or say `tokenType`). `Accept: application/toml` answers a whole frpc.toml; the query is about that file, but for `exclusive`.",
+      "A proof buys one token: a signed timestamp in the body, or a Stellar JWT as Bearer (the body may then be empty, or say `tokenType`). `Accept: application/toml` answers a whole frpc.toml; the query is about that file, but for `exclusive`. A parameter of another name, or one that stands twice, is refused before anything is spent.",
     security: [{}, { stellarJwt: [] }],
     parameters: [
-      query("exclusive", "1: everything of this wallet that is older than the token ends, tokens and tunnels. 202 says that it will.", {
-        type: "integer",
-        enum: [1],
-      }),
+      query(
+        "exclusive",
+        "1: everything of this wallet that is older than the token ends, tokens and tunnels. 202 says that it will. Needs a signed message, not a JWT.",
+        {
+          type: "integer",
+          enum: [1],
+        },
+      ),
       query("port", "Port of the local app.", { type: "integer", minimum: 1, maximum: 65_535, default: 8080 }),
       query("file", "Name the file will have: frpc reads the CA out of it.", {
         type: "string",
@@ -66,7 +76,8 @@ export const tokenEndpoint: Endpoint = {
         name: "Idempotency-Key",
         in: "header",
         required: false,
-        description: "The same key with the same request gets the same answer for a minute.",
+        description:
+          "For a minute the same key with the same proof, sent again byte by byte, gets the same token. `Accept` and the query parameters may differ, but for `exclusive`: so one proof gives the frpc.toml and the JSON.",
         schema: { type: "string", pattern: "^[\\x20-\\x7e]{1,255}$" },
       },
     ],
@@ -74,15 +85,13 @@ export const tokenEndpoint: Endpoint = {
     responses: {
       200: {
         description: "The token, and everything needed to connect with it.",
-        headers: limitedHeaders,
-        content: {
-          "application/json": { schema: tokenGrantSchema },
-          "application/toml": { schema: { type: "string" }, example: 'serverAddr = "proxy.server.example"\n…' },
-        },
+        headers: grantHeaders,
+        content: grantContent,
       },
       202: {
         description: "As 200, and what is older (`exclusive`) is revoked; it will be cut off as soon as the plugin is back.",
-        content: { "application/json": { schema: tokenGrantSchema }, "application/toml": { schema: { type: "string" } } },
+        headers: grantHeaders,
+        content: grantContent,
       },
       ...describeRefusals([
         "QUERY_MALFORMED",
@@ -109,18 +118,14 @@ export const tokenEndpoint: Endpoint = {
 };
 
 function parseHead(c: Context<TokenEnv>, deps: EndpointDeps): Verdict<Head> {
-  const parameters = new URLSearchParams(cutTarget(c.req.url).query);
-  const config = parseClientConfigQuery(parameters);
-  if (!config.granted) return config;
-  const exclusive = parameters.getAll("exclusive");
-  if (exclusive.length > 1 || (exclusive[0] ?? "1") !== "1") return refuse("QUERY_MALFORMED", { parameter: "exclusive" });
+  const asked = parseTokenQuery(new URLSearchParams(cutTarget(c.req.url).query));
+  if (!asked.granted) return asked;
   const key = parseIdempotencyKey(c.req.header("idempotency-key"));
   if (!key.granted) return key;
   return grant({
     startedAt: deps.now(),
     media: chooseMedia(c.req.header("accept")),
-    config: config.value,
-    isExclusive: exclusive.length === 1,
+    ...asked.value,
     idempotencyKey: key.value,
   });
 }
@@ -129,7 +134,7 @@ function parseWish(head: Head, fields: Readonly<Record<string, unknown>>): Verdi
   const tokenType = Object.hasOwn(fields, "tokenType") ? fields.tokenType : "hmac";
   if (tokenType !== "hmac" && tokenType !== "jwt") return refuse("TOKEN_TYPE_UNKNOWN");
   // frpc sends what it reads from a file as an OIDC access token, and only a JWT has the form of one.
-  if (tokenType === "hmac" && head.config.tokenFile !== undefined) return refuse("QUERY_MALFORMED", { parameter: "tokenFile" });
+  if (tokenType === "hmac" && head.config.tokenFile !== undefined) return refuseParameter("tokenFile", "tokenFile needs tokenType jwt");
   return grant({ ...head, tokenType });
 }
 
@@ -144,14 +149,26 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
   const { store, settings } = deps;
   return async (c, proven, wish) => {
     const { now } = proven;
+    // Whoever reads a JWT on a client's machine must not end all of its tunnels with it.
+    if (wish.isExclusive && proven.proofKind === "jwt") {
+      return deps.refuse(c, { code: "QUERY_MALFORMED", facts: { parameter: "exclusive", reason: "needs a signed message, not a JWT" } });
+    }
     const used = { code: "PROOF_ALREADY_USED", facts: describeSkew(now, proven.signedAt) } as const;
     // Read before the proof is spent: a CA that cannot be read must not cost a wallet prompt.
     const caPem = deps.caPem();
     const outcome = await store.orderToken(deriveOrder(c, proven, wish));
     if (!("token" in outcome)) {
       const code = refusalOf[outcome.outcome];
-      return deps.refuse(c, code === "PROOF_ALREADY_USED" ? used : { code });
+      // A proof that is not spent yet is its holder's: nobody else uses up a share with it.
+      if (code === "TOKENS_TOO_FAST") proven.count("done");
+      if (code === "PROOF_ALREADY_USED") {
+        proven.count("replayed");
+        return deps.refuse(c, used);
+      }
+      // Whose clock is behind meets this for a while after a revocation: our time helps.
+      return deps.refuse(c, code === "TOKEN_REVOKED" ? { code, facts: used.facts } : { code });
     }
+    if (outcome.outcome === "recorded") proven.count("done");
     const enforced = wish.isExclusive ? { enforced: (await deps.tellRevoked(proven.label)) === "enforced" } : {};
     const token = await mintOrMintAgain(outcome);
     if (token === undefined) return deps.refuse(c, used);
@@ -172,12 +189,12 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
   };
 
   function deriveOrder(c: Context<TokenEnv>, proven: Parameters<ProofService<Head, Wish>["serve"]>[1], wish: Wish): TokenOrder {
-    const { label, proofKey, proofEndsAt, now, body } = proven;
+    const { label, proofKey, provedAt, proofEndsAt, now, body } = proven;
     const { tokenType, isExclusive, idempotencyKey } = wish;
     const request = { purpose: "token", body, authorization: c.req.header("authorization"), isExclusive };
     const repeat = idempotencyKey === undefined ? undefined : deriveRepeat(idempotencyKey, request);
     const keyId = deps.mintingKeyId(tokenType);
-    return { label, kind: tokenType, proofKey, proofEndsAt, now, ttlSeconds: settings.ttlSeconds, keyId, isExclusive, repeat };
+    return { label, kind: tokenType, proofKey, provedAt, proofEndsAt, now, ttlSeconds: settings.ttlSeconds, keyId, isExclusive, repeat };
   }
 
   /** Undefined when a repeat cannot be made again, because the key that made it is gone. */
