@@ -115,7 +115,9 @@ describe("whoever has the password", () => {
     expect(await call({ authorization, method: "GET" })).toEqual({ status: 405, code: "METHOD_NOT_ALLOWED" });
     expect(await call({ authorization, path: "/other" })).toEqual({ status: 404, code: "NOT_FOUND" });
     expect(await call({ authorization, body: "{" })).toEqual({ status: 400, code: "BODY_INVALID_JSON" });
-    expect(await call({ authorization, path: "/hook?op=Ping", body: closeVictim() })).toEqual({ status: 400, code: "OP_UNEXPECTED" });
+    const ping = JSON.stringify({ version: "0.1.0", op: "Ping", content: {} });
+    expect(await call({ authorization, path: "/hook?op=Ping", body: ping })).toEqual({ status: 400, code: "OP_UNEXPECTED" });
+    expect(await call({ authorization, path: "/hook?op=Login", body: closeVictim() })).toEqual({ status: 400, code: "OP_MISMATCH" });
     expect(await call({ authorization, body: Buffer.alloc(200 * 1024, " ") })).toEqual({ status: 413, code: "BODY_TOO_LARGE" });
     const login = JSON.stringify({ version: "0.1.0", op: "Login", content: loginOf("frp_x") });
     expect((await call({ authorization, path: "/hook?op=Login", body: login })).status).toBe(200);
