@@ -44,7 +44,13 @@ export async function visit(
         response.on("error", reject);
       },
     );
-    sent.on("error", reject);
+    sent.on("error", (error: NodeJS.ErrnoException) => {
+      // A kept connection may be closed by the other side just when it is used again. Every client sends once more then (RFC 9112 §9.3.1).
+      if (sent.reusedSocket && error.code === "ECONNRESET" && method === "GET") {
+        const { agent: _, ...again } = options;
+        resolve(visit(port, host, again));
+      } else reject(error);
+    });
     sent.end(body);
   });
 }
