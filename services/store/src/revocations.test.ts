@@ -1,26 +1,10 @@
 import type { TokenOrder } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { labelOf, openTemporaryFolder, plainOrder, silentLog } from "../test/temporary-folder.ts";
+import { at, signedOrder as order } from "../test/signed-orders.ts";
+import { labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
 import { openTokenReader, openTokenStore } from "./index.ts";
 
-const start = 1_800_000_000;
-const at = (seconds: number): Date => new Date((start + seconds) * 1000);
-/** Each order is signed after the one before. */
-let signed = 1000;
-const signLater = (): Date => {
-  signed += 1;
-  return at(signed);
-};
-const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => ({
-  ...plainOrder,
-  label: labelOf(1),
-  proofKey,
-  provedAt: signLater(),
-  proofEndsAt: new Date((change.now ?? at(0)).getTime() + 600_000),
-  now: at(0),
-  ...change,
-});
 const repeat = (key: string, request = "0") => ({ keyHash: key.repeat(64), requestHash: request.repeat(64) });
 const notBefore = at(1);
 

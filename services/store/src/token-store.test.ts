@@ -2,29 +2,13 @@ import { statSync } from "node:fs";
 import type { TokenOrder } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { faultOf, labelOf, openTemporaryFolder, plainOrder, silentLog } from "../test/temporary-folder.ts";
+import { at, signedOrder, start } from "../test/signed-orders.ts";
+import { faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
 import { openTokenReader, openTokenStore } from "./index.ts";
 import { readMigrations } from "./migrations.ts";
 import { prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
 
-const start = 1_800_000_000;
-const at = (seconds: number): Date => new Date((start + seconds) * 1000);
-/** Each order is signed after the one before. */
-let signed = 1000;
-const signLater = (): Date => {
-  signed += 1;
-  return at(signed);
-};
-const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => ({
-  ...plainOrder,
-  label: labelOf(1),
-  proofKey,
-  provedAt: signLater(),
-  proofEndsAt: new Date((change.now ?? at(0)).getTime() + 600_000),
-  now: at(0),
-  ttlSeconds: 3600,
-  ...change,
-});
+const order = (proofKey: string, change: Partial<TokenOrder> = {}): TokenOrder => signedOrder(proofKey, { ttlSeconds: 3600, ...change });
 
 test("5: an ordered token is recorded with the second it was issued at, and its proof is spent", async () => {
   using folder = openTemporaryFolder();
