@@ -3,17 +3,14 @@
  * stand-in here. What the real frps makes of an app is tried with the real one, in e2e. One row an entry, none missing.
  */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { badInputsOf } from "../support/bad-inputs.ts";
 import { first } from "./edge-certificates.ts";
 import { asApp, domain, eventually, type Harness, hostOf, labelOf, live, offline, openHarness, sendRaw, visit } from "./edge-harness.ts";
-
-type Entry = { readonly id: string; readonly input: string };
-const corpus = JSON.parse(readFileSync(new URL("../vectors/bad-inputs.json", import.meta.url), "utf8")) as readonly Entry[];
 
 let harness: Harness;
 let honest: Harness["frps"]["handle"];
@@ -357,7 +354,7 @@ const tries: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-const entries = corpus.filter(({ id }) => id.startsWith("e"));
+const entries = badInputsOf("e");
 
 it("every entry of this surface is tried, and nothing that is none", () => {
   expect(Object.keys(tries)).toEqual(entries.map(({ id }) => id));
@@ -369,7 +366,7 @@ it.each(entries.map(({ id, input }): [string, string] => [id, input]))("%s: %s",
 });
 
 it("a25: a foreign Host at the token service is 421, and does not reach it", async () => {
-  expect(corpus.find(({ id }) => id === "a25")?.input).toBe("Host: evil.example");
+  expect(badInputsOf("a").find(({ id }) => id === "a25")?.input).toBe("Host: evil.example");
   const reply = await visit(harness.edge, "evil.example", { method: "POST", path: "/v1/tunnel/token", body: "{}" });
   expect([reply.status, reply.json["code"]]).toEqual([421, "HOST_NOT_SERVED"]);
   expect(harness.tokenService.seen.filter(({ url }) => url === "/v1/tunnel/token")).toEqual([]);

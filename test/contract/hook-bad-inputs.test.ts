@@ -3,9 +3,9 @@
  * the answer is another one than the corpus expects, the row says why.
  */
 import { createPrivateKey, sign } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { renderHookAnswer } from "@keyhole/frp";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { badInputsOf } from "../support/bad-inputs.ts";
 import { makeClaim, makeEvmHolder, makeHmacToken } from "../support/credentials.ts";
 import {
   admitted,
@@ -308,9 +308,7 @@ const rows: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-type Vector = { readonly id: string; readonly surface: string; readonly input: string; readonly expect: string };
-const corpus = JSON.parse(readFileSync(new URL("../vectors/bad-inputs.json", import.meta.url), "utf8")) as readonly Vector[];
-const used = corpus.filter(({ id }) => id.startsWith("b"));
+const used = badInputsOf("b");
 
 it("every input of the corpus for the hook has its row, and no row is of anything else", () => {
   expect(Object.keys(rows).sort()).toEqual(used.map(({ id }) => id).sort());

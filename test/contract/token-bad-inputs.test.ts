@@ -10,9 +10,9 @@ import { StrKey } from "@stellar/stellar-sdk";
 import { getAddress } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { badInputsOf } from "../support/bad-inputs.ts";
 import { exchange, json, judge, post, productName, request, type Service, signOrder, startService, wallet } from "./token-harness.ts";
 
-type Entry = { readonly id: string; readonly input: string; readonly expect: string };
 type Answer = ReturnType<typeof judge>;
 type Row = {
   /** Status and code of every answer, or the two that there may be. */
@@ -24,7 +24,7 @@ type Row = {
 };
 
 const vectors = (path: string) => JSON.parse(readFileSync(new URL(`../vectors/${path}`, import.meta.url), "utf8"));
-const entries = (vectors("bad-inputs.json") as Entry[]).filter(({ id }) => id.startsWith("a"));
+const entries = badInputsOf("a");
 const limits = { requestsPerMinute: 60, tokensPerMinute: 10, failedProofsPerMinute: 20, inFlight: 256 };
 
 let service: Service;

@@ -1,7 +1,7 @@
 /** The public corpus of bad inputs, what a client can do on port 7000 (surface c), through the real frps. */
-import { readFileSync } from "node:fs";
 import { connect as connectTls } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { badInputsOf } from "../support/bad-inputs.ts";
 import { requestClientConfig, startFrpcOn } from "../support/desktop-client.ts";
 import { type HostileWorld, loginOf, startHostileWorld, type Tenant } from "../support/hostile-world.ts";
 import { startLocalApp } from "../support/local-app.ts";
@@ -9,9 +9,6 @@ import { connectRaw, connectRawSocket, encodeRawMessage, messageType } from "../
 import { exchangeBytes } from "../support/raw-http.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
-
-type Entry = { readonly id: string; readonly surface: string; readonly input: string; readonly expect: string };
-const corpus = JSON.parse(readFileSync(new URL("../vectors/bad-inputs.json", import.meta.url), "utf8")) as Entry[];
 
 let world: HostileWorld;
 let other: Tenant;
@@ -157,7 +154,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   c29: "packets that a firewall drops",
 };
 
-const entries = corpus.filter(({ id }) => id.startsWith("c"));
+const entries = badInputsOf("c");
 
 it("every entry of the corpus is tried here, or has the place where it will be", () => {
   expect(entries.map(({ id }) => id).sort()).toEqual([...Object.keys(tries), ...Object.keys(elsewhere)].sort());

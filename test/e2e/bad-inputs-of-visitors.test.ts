@@ -1,9 +1,9 @@
 /** The public corpus of bad inputs, what a visitor can send and an app can answer (surface e), through the real frps and frpc. */
-import { readFileSync } from "node:fs";
 import { type ClientHttp2Session, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
+import { badInputsOf } from "../support/bad-inputs.ts";
 import { requestClientConfig, startFrpcOn } from "../support/desktop-client.ts";
 import { countDescriptors, type HostileWorld, startHostileWorld, type Tenant } from "../support/hostile-world.ts";
 import { domain } from "../support/keyhole-process.ts";
@@ -11,9 +11,6 @@ import { startLocalApp } from "../support/local-app.ts";
 import { exchangeBytes, startByteApp, statusesOf } from "../support/raw-http.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
-
-type Entry = { readonly id: string; readonly surface: string; readonly input: string; readonly expect: string };
-const corpus = JSON.parse(readFileSync(new URL("../vectors/bad-inputs.json", import.meta.url), "utf8")) as Entry[];
 
 /** Connections from the edge to frps, and from frps to an app, that are kept for the next request. */
 const kept = 150;
@@ -249,7 +246,7 @@ const tries: Readonly<Record<string, () => Promise<void>>> = {
   },
 };
 
-const entries = corpus.filter(({ id }) => id.startsWith("e"));
+const entries = badInputsOf("e");
 
 it("every entry of the corpus is tried here", () => {
   expect(entries.map(({ id }) => id).sort()).toEqual(Object.keys(tries).sort());

@@ -1,21 +1,16 @@
-/** The public corpus of bad inputs, what an operator can get wrong in a configuration (surface d): files, variables, flags. */
-import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { Fault } from "@keyhole/core";
 import { deriveFrpsConfig, type FrpsSettings, renderFrpsConfig } from "@keyhole/frp";
 import fc from "fast-check";
 import { parse, stringify } from "smol-toml";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { badInputs, runIn } from "../bad-inputs-for-tests.ts";
 import { renderClientConfig } from "../client-config.ts";
 import { parseConfig } from "./load-config.ts";
 import { configurationRows } from "./settings.ts";
 
-type Entry = { readonly id: string; readonly surface: string; readonly input: string; readonly expect: string };
-const corpus = JSON.parse(readFileSync(new URL("../../../../test/vectors/bad-inputs.json", import.meta.url), "utf8")) as readonly Entry[];
-const entries = corpus.filter(({ id }) => id.startsWith("d"));
 /** Of the same surface, what lies on the machine: `state/bad-inputs.test.ts` tries it. */
 const ofState = ["d03", "d15", "d17", "d19", "d23"];
 
@@ -25,10 +20,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-/** Runs the command line. */
-const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  spawnSync(process.execPath, [main, ...args], { cwd: dir, env: { PATH: process.env.PATH, ...env }, encoding: "utf8", timeout: 30_000 });
+/** Runs the command line beside the test's files. */
+const run = (args: readonly string[], env?: Readonly<Record<string, string>>) => runIn(dir, args, env);
 /** What `config check` says of this file: code 78 and every problem, or 0 and nothing. */
 function check(text: string, env: Readonly<Record<string, string>> = {}): readonly [number | null, string] {
   writeFileSync(join(dir, "keyhole.toml"), text);
@@ -185,9 +178,9 @@ const tries: Readonly<Record<string, () => Promise<void> | void>> = {
 };
 
 it("has a try for every entry, here or beside the state", () => {
-  expect(entries.map(({ id }) => id)).toEqual([...Object.keys(tries), ...ofState].sort());
+  expect(badInputs.map(({ id }) => id)).toEqual([...Object.keys(tries), ...ofState].sort());
 });
 
-it.each(entries.filter(({ id }) => !ofState.includes(id)))("$id: $input", async ({ id }) => {
+it.each(badInputs.filter(({ id }) => !ofState.includes(id)))("$id: $input", async ({ id }) => {
   await tries[id]?.();
 });

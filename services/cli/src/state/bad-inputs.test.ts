@@ -1,22 +1,17 @@
-/** The public corpus of bad inputs, what an operator can get wrong on the machine (surface d): keys, binaries, databases, environments. */
-import { spawnSync } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { fileURLToPath } from "node:url";
 import type { Fault } from "@keyhole/core";
 import { deriveFrpsConfig, FrpFault, type FrpsSettings, locateBinaries, renderFrpsConfig } from "@keyhole/frp";
 import { openTokenStore } from "@keyhole/store";
 import { startSupervisor } from "@keyhole/supervisor";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { badInputs, runIn } from "../bad-inputs-for-tests.ts";
 import type { Log } from "../log.ts";
 import { openKeyRing } from "./key-files.ts";
 import { openStateDirectory } from "./state-directory.ts";
-
-type Entry = { readonly id: string; readonly surface: string; readonly input: string; readonly expect: string };
-const corpus = JSON.parse(readFileSync(new URL("../../../../test/vectors/bad-inputs.json", import.meta.url), "utf8")) as readonly Entry[];
 
 let dir = "";
 beforeEach(() => {
@@ -24,10 +19,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const main = fileURLToPath(new URL("../main.ts", import.meta.url));
-/** Runs the command line. */
-const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
-  spawnSync(process.execPath, [main, ...args], { cwd: dir, env: { PATH: process.env.PATH, ...env }, encoding: "utf8", timeout: 30_000 });
+/** Runs the command line beside the test's files. */
+const run = (args: readonly string[], env?: Readonly<Record<string, string>>) => runIn(dir, args, env);
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const frpsSettings: FrpsSettings = {
   bindPort: 20_001,
@@ -187,6 +180,6 @@ const tries: Readonly<Record<string, () => Promise<void> | void>> = {
   },
 };
 
-it.each(corpus.filter(({ id }) => id in tries))("$id: $input", async ({ id }) => {
+it.each(badInputs.filter(({ id }) => id in tries))("$id: $input", async ({ id }) => {
   await tries[id]?.();
 });
