@@ -32,7 +32,8 @@ test("the source and licence of every file of test vectors is told", () => {
   expect(files.filter((path) => !sources.includes(path.split("/")[0]))).toEqual([]);
 });
 
-const tests = readAllSources().filter(({ path }) => path.endsWith(".test.ts"));
+/** The tests, and what only tests may import (knip finds one that no test imports). */
+const tests = readAllSources().filter(({ path }) => /\.test\.ts$|-for-tests\.ts$|(^|\/)test\/support\//.test(path));
 
 /** True when a test has the whole name, or a template of it and, as texts of their own, what fills the template's gaps. */
 function isNamed(name: string): boolean {
