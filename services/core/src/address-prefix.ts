@@ -27,13 +27,13 @@ export function deriveAddressPrefix(text: string): string {
   const address = canonicalAddress(text);
   if (address === undefined) return "unknown";
   if (isIPv4(address)) return `${address.split(".").slice(0, 3).join(".")}.0/24`;
-  const groups = expand(address).slice(0, 4);
+  const groups = expandAddress(address).slice(0, 4);
   const last = (groups[3] ?? 0) & 0xff00;
   return `${[...groups.slice(0, 3), last].map((group) => group.toString(16)).join(":")}::/56`;
 }
 
 /** The eight groups of a canonical IPv6 address. */
-function expand(address: string): number[] {
+export function expandAddress(address: string): number[] {
   const [head = "", tail] = address.split("::");
   const parse = (part: string): number[] => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
   if (tail === undefined) return parse(head);

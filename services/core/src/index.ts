@@ -8,12 +8,28 @@ export { type Admission, type AdmissionFacts, decideAdmission, isRevoked, isSelf
 export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
 export { publicKeyOfSeed, signEd25519, verifyEd25519 } from "./ed25519.ts";
 export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
+export {
+  type Checkpoint,
+  type CheckpointSigner,
+  chainStart,
+  type EventDetail,
+  type EventEntry,
+  type EventName,
+  type EventRecord,
+  type EventWriter,
+  events,
+  hashEvent,
+  isEventName,
+  renderCheckpoint,
+} from "./event.ts";
+export { type ChainFlaw, type ChainVerifier, createChainVerifier, type SignedCheckpoint } from "./event-chain.ts";
 export { Fault, type FaultCode } from "./fault.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
 export { type CompactJws, decodeBase64Url, type Jws, parseCompactJws, parseJws } from "./jws.ts";
 export { type KeyRing, type MacKey, type ReadKeyRing, verifyWithRing } from "./key-ring.ts";
 export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts";
+export { createNetworkList, type Network, parseNetwork } from "./network.ts";
 export { type ProofPurpose, printRevokeMessage, printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
 export { createRateLimiter, type RateDecision, type RateLimit, type RateLimiter } from "./rate-limiter.ts";
 export {
@@ -31,7 +47,10 @@ export { type SignatureBackends, signatureBackends, testSignatureChecks } from "
 export { decodeStellarSecret, encodeStellarSecret } from "./stellar-account.ts";
 export { parseStellarJwt, type StellarJwt, type UncheckedStellarJwt } from "./stellar-jwt.ts";
 export {
+  type Block,
+  type BlockSubject,
   type CredentialKind,
+  type OperatorRevocation,
   type RevocationOrder,
   type RevocationOutcome,
   type RevocationRecord,
@@ -40,6 +59,7 @@ export {
   type SessionReader,
   type SessionRecord,
   type SessionStore,
+  type Standing,
   type TokenOrder,
   type TokenOutcome,
   type TokenReader,

@@ -4,7 +4,9 @@
  * whole seconds where a token carries them and milliseconds elsewhere. A store that cannot answer throws
  * `Fault("STORE_UNAVAILABLE")`.
  */
+import type { EventEntry } from "./event.ts";
 import type { Label } from "./label.ts";
+import type { Network } from "./network.ts";
 
 /** How a session was proved. A renewal counts only for its own kind. */
 export type CredentialKind = "hmac" | "jwt" | "claim" | "stellar-jwt";
@@ -35,6 +37,8 @@ export type TokenOrder = {
   readonly keyId: string;
   /** Everything of the label that was issued before this token is revoked in the same transaction. */
   readonly isExclusive: boolean;
+  /** What an operator has revoked of the label: the token is issued after that, and a proof signed before it buys none. */
+  readonly operatorRevocation?: Pick<OperatorRevocation, "notBefore" | "at"> | undefined;
   /** For `repeatSeconds` the same key with the same request gets the same answer. Both are SHA-256 in hexadecimal digits. */
   readonly repeat: { readonly keyHash: string; readonly requestHash: string } | undefined;
 };
@@ -89,6 +93,24 @@ export type TokenReader = TokenLookups & {
   newestRevocation(): Promise<number>;
 };
 
+/** An operator's revocation: what was issued before `notBefore` (whole seconds), or signed until `at`, counts no more. */
+export type OperatorRevocation = { readonly label: Label; readonly notBefore: Date; readonly at: Date };
+
+/** A wallet, or a network that clients and visitors come from. */
+export type BlockSubject = Label | Network;
+
+/** What an operator keeps out. Without `endsAt` until it is lifted. */
+export type Block = {
+  readonly subject: BlockSubject;
+  /** For operators to read; nobody else is told. */
+  readonly reason: string;
+  readonly createdAt: Date;
+  readonly endsAt: Date | undefined;
+};
+
+/** What operators have decided about a label. */
+export type Standing = { readonly revocation: OperatorRevocation | undefined; readonly block: Block | undefined };
+
 /** tokens.db: written by the token service alone. */
 export type TokenStore = TokenLookups & {
   /**
@@ -98,13 +120,15 @@ export type TokenStore = TokenLookups & {
   orderToken(order: TokenOrder): Promise<TokenOutcome>;
   /** Spends the proof and raises the label's not-before to the second after now, in one durable transaction (invariant 6). */
   revoke(order: RevocationOrder): Promise<RevocationOutcome>;
+  /** Remembers events. Durable when it resolves. */
+  saveEvents(entries: readonly EventEntry[]): Promise<void>;
   /** Resolves when the store can be read and written; throws the fault otherwise. */
   check(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };
 
 /** How a session ended. */
-export type SessionEnd = "closed" | "displaced" | "expired" | "lost" | "evicted";
+export type SessionEnd = "closed" | "displaced" | "expired" | "lost" | "evicted" | "kicked";
 
 /** One admitted login, as remembered: rank, deadline, and when it served. */
 export type SessionRecord = {
@@ -134,8 +158,14 @@ export type SessionReader = {
   lastSeen(label: Label): Promise<Date | undefined>;
   /** The newest `limit` labels that were served, with the time each was last served. */
   recentlySeen(limit: number): Promise<ReadonlyMap<Label, Date>>;
-  /** Labels that are blocked now. */
-  blockedLabels(): Promise<ReadonlySet<Label>>;
+  /** The newest `limit` sessions of the label by generation, the newest first. */
+  sessionsOf(label: Label, limit: number): Promise<readonly SessionRecord[]>;
+  /** Every block that has not been taken away, also one that has ended by now. */
+  blocks(): Promise<readonly Block[]>;
+  /** The newest revocation of each label by an operator. */
+  operatorRevocations(): Promise<readonly OperatorRevocation[]>;
+  /** What operators have decided about the label; a block that has ended by now is told too. */
+  standing(label: Label): Promise<Standing>;
   /** Sessions whose end was never recorded: they live, or their plugin was killed before it could say how they ended. */
   unendedSessions(): Promise<readonly SessionRecord[]>;
   /** The highest generation of all labels; 0 when there is none. Reads every row: once at start. */
@@ -152,6 +182,14 @@ export type SessionStore = SessionReader & {
   saveLastSeen(label: Label, at: Date): Promise<void>;
   /** Remembers that until this moment the sessions were what their rows say. */
   saveWatched(at: Date): Promise<void>;
+  /** Sets a block, or replaces that of the same subject. Durable when it resolves, with its event (invariant 6). */
+  saveBlock(block: Block, event: EventEntry): Promise<void>;
+  /** Takes a block away, with its event. Resolves to false, and nothing is written, when there is none. */
+  removeBlock(subject: BlockSubject, event: EventEntry): Promise<boolean>;
+  /** Raises what an operator has revoked of the label, with its event. Durable when it resolves (invariant 6). */
+  saveOperatorRevocation(revocation: OperatorRevocation, event: EventEntry): Promise<void>;
+  /** Remembers events, gathered with the rows of sessions. Durable when it resolves; callers on the hook do not wait for it. */
+  saveEvents(entries: readonly EventEntry[]): Promise<void>;
   check(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 };

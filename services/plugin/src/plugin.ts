@@ -2,15 +2,16 @@
  * The plugin, composed: the hook's listener, the session authority and its upkeep. What it needs of the world comes in;
  * what the others may ask of it goes out.
  */
-import type {
-  CredentialKind,
-  Door,
-  ReadKeyRing,
-  ReadTunnelStatus,
-  ReadVerifyKeys,
-  RefusalCode,
-  SessionStore,
-  TokenReader,
+import {
+  type CredentialKind,
+  type Door,
+  parseLabel,
+  type ReadKeyRing,
+  type ReadTunnelStatus,
+  type ReadVerifyKeys,
+  type RefusalCode,
+  type SessionStore,
+  type TokenReader,
 } from "@keyhole/core";
 import type { HookRequest } from "@keyhole/frp";
 import { createAdoption } from "./adoption.ts";
@@ -123,7 +124,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const limits = createLoginLimits(deps.limits, now);
   // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.
   const sequence = await readSequence(deps.tokens, log);
-  const blocked = await sessions.blockedLabels();
+  const blocked = new Set((await sessions.blocks()).flatMap(({ subject }) => parseLabel(subject) ?? []));
   const known = createKnownGenerations(sessions, await sessions.highestGenerationOfAll());
   const records = createSessionRecords(deps);
   const connections = createSessionConnections({ door, log });

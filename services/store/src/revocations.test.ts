@@ -1,7 +1,7 @@
 import type { TokenOrder } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { at, signedOrder as order } from "../test/signed-orders.ts";
+import { at, signedOrder as order, start } from "../test/signed-orders.ts";
 import { labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
 import { openTokenReader, openTokenStore } from "./index.ts";
 
@@ -204,4 +204,37 @@ test("what a key bought is forgotten a few an order, when its minute is over", a
   const other = new Database(path, { readonly: true });
   expect(other.prepare("SELECT DISTINCT key_hash FROM repeats").pluck().all()).toEqual(["2".repeat(64)]);
   other.close();
+});
+
+test("6: what an operator has revoked is below every token that is bought after it, and no proof of before buys one", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openTokenStore({ path: folder.file("tokens.db"), log: silentLog });
+  const operatorRevocation = { notBefore: at(12), at: new Date(at(10).getTime() + 400) };
+  const asked = { now: at(11), operatorRevocation };
+  expect(await store.orderToken(order("a", { ...asked, provedAt: at(10) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(order("a", { ...asked, provedAt: at(11) }))).toMatchObject({ token: { issuedAt: at(12) } });
+  await store.orderToken(order("b", { now: at(20), repeat: repeat("a") }));
+  expect(
+    await store.orderToken(order("b", { now: at(21), repeat: repeat("a"), operatorRevocation: { notBefore: at(24), at: at(21) } })),
+  ).toEqual({
+    outcome: "revoked",
+  });
+});
+
+test("6: below what a restored backup says, no token and no proof counts, for any label", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("tokens.db");
+  await (await openTokenStore({ path, log: silentLog }))[Symbol.asyncDispose]();
+  const db = new Database(path);
+  db.prepare("INSERT INTO floor VALUES (1, ?, ?)").run(start + 50, start + 47);
+  db.close();
+  await using store = await openTokenStore({ path, log: silentLog });
+  await using reader = await openTokenReader({ path });
+  expect(await reader.notBefore(labelOf(1))).toEqual(at(50));
+  expect((await reader.readCredential(labelOf(1), "hmac", at(1))).notBefore).toEqual(at(50));
+  expect(await store.orderToken(order("a", { now: at(49), provedAt: at(47) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(order("a", { now: at(49), provedAt: at(48) }))).toMatchObject({ token: { issuedAt: at(50) } });
+  const { label, proofKey, provedAt, proofEndsAt, now } = order("r", { now: at(60) });
+  await store.revoke({ label, proofKey, provedAt, proofEndsAt, now });
+  expect((await reader.readCredential(labelOf(1), "hmac", at(50))).notBefore).toEqual(at(61));
 });

@@ -2,7 +2,8 @@
  * What sessions.db is given, gathered for a moment: what one session's Login, NewProxy and end say within it becomes one
  * row, and all of it one transaction. Nothing waits for these rows; what a kill takes with it is said in the README.
  */
-import { type CredentialKind, isSelfSigned, type Label } from "@keyhole/core";
+import { type CredentialKind, type EventEntry, isSelfSigned, type Label } from "@keyhole/core";
+import type { EventLog } from "./event-log.ts";
 import { type SessionRow, type SessionWrites, saveNewestIssued, saveRow } from "./session-queries.ts";
 
 /** How long rows are gathered, in ms. */
@@ -17,6 +18,7 @@ export type SessionBuffer = {
   save(row: SessionRow): Promise<void>;
   see(label: Label, at: number): Promise<void>;
   watch(at: number): Promise<void>;
+  note(entries: readonly EventEntry[]): Promise<void>;
   find(label: Label, generation: number): SessionRow | undefined;
   /** Whole seconds. */
   newestIssuedAt(label: Label, kind: CredentialKind): number | undefined;
@@ -31,18 +33,21 @@ type Batch = {
   readonly newest: Map<string, SessionRow>;
   readonly seen: Map<Label, number>;
   watched: number | undefined;
+  readonly events: EventEntry[];
   readonly done: PromiseWithResolvers<void>;
 };
 
 /** Makes the buffer in front of one writer; `write` is its transaction. */
-export function createSessionBuffer(write: (work: (queries: SessionWrites) => void) => Promise<void>): SessionBuffer {
+export function createSessionBuffer(
+  write: (work: (queries: SessionWrites & { readonly journal: EventLog }) => void) => Promise<void>,
+): SessionBuffer {
   let gathering: Batch | undefined;
   let writing: Batch | undefined;
   let flushing = Promise.resolve();
 
   function gather(): Batch {
     if (gathering !== undefined) return gathering;
-    gathering = { rows: new Map(), newest: new Map(), seen: new Map(), watched: undefined, done: Promise.withResolvers() };
+    gathering = { rows: new Map(), newest: new Map(), seen: new Map(), watched: undefined, events: [], done: Promise.withResolvers() };
     // Whoever asked for it is told; nobody has to listen.
     gathering.done.promise.catch(() => {});
     setTimeout(flush, gatherMs);
@@ -66,12 +71,13 @@ export function createSessionBuffer(write: (work: (queries: SessionWrites) => vo
     const rows = [...batch.rows.values()];
     const newest = [...batch.newest.values()];
     const seen = [...batch.seen];
-    const { watched } = batch;
-    for (let start = 0; start === 0 || start < Math.max(rows.length, newest.length, seen.length); start += mostRows) {
+    const { watched, events } = batch;
+    for (let start = 0; start === 0 || start < Math.max(rows.length, newest.length, seen.length, events.length); start += mostRows) {
       await write((queries) => {
         for (const row of rows.slice(start, start + mostRows)) saveRow(queries, row);
         for (const row of newest.slice(start, start + mostRows)) saveNewestIssued(queries, row);
         for (const [label, at] of seen.slice(start, start + mostRows)) queries.see.run(label, at);
+        for (const entry of events.slice(start, start + mostRows)) queries.journal.note(entry);
         if (start === 0 && watched !== undefined) queries.watch.run(watched);
       });
     }
@@ -99,6 +105,11 @@ export function createSessionBuffer(write: (work: (queries: SessionWrites) => vo
     watch(at) {
       const batch = gather();
       batch.watched = Math.max(at, batch.watched ?? at);
+      return batch.done.promise;
+    },
+    note(entries) {
+      const batch = gather();
+      batch.events.push(...entries);
       return batch.done.promise;
     },
     find(label, generation) {

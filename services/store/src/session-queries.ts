@@ -5,6 +5,7 @@ import { Fault, isSelfSigned, type Label, parseLabel, type SessionEnd, type Sess
 import type { Database } from "better-sqlite3";
 import { kinds } from "./credential-kinds.ts";
 import { schemaVersion } from "./migrations.ts";
+import { createOperatorReads, prepareOperatorReads } from "./operator-queries.ts";
 
 /** A row of `sessions`. */
 export type SessionRow = {
@@ -25,7 +26,7 @@ const keptRows = 20;
 /** So many rows of a label, and it is cleaned up: a clean-up costs more than five rows, so not every row pays for one. */
 const mostRows = 4 * keptRows;
 
-const ends: Readonly<Record<SessionEnd, true>> = { closed: true, displaced: true, expired: true, lost: true, evicted: true };
+const ends: Readonly<Record<SessionEnd, true>> = { closed: true, displaced: true, expired: true, lost: true, evicted: true, kicked: true };
 
 const newestIssued = "SELECT issued_at FROM newest_issued WHERE label = ? AND kind = ?";
 /** The same in a file that its writer has not migrated yet. */
@@ -44,7 +45,8 @@ export function prepareSessionReads(db: Database) {
       .pluck(),
     lastSeen: db.prepare<[string], number>("SELECT at FROM last_seen WHERE label = ?").pluck(),
     recentlySeen: db.prepare<[number], { label: string; at: number }>("SELECT label, at FROM last_seen ORDER BY at DESC LIMIT ?"),
-    blocked: db.prepare<[], string>("SELECT label FROM blocks").pluck(),
+    ofLabel: db.prepare<[string, number], SessionRow>("SELECT * FROM sessions WHERE label = ? ORDER BY generation DESC LIMIT ?"),
+    ...prepareOperatorReads(db),
     unended: db.prepare<[], SessionRow>("SELECT * FROM sessions WHERE closed_at IS NULL"),
     highestOfAll: db.prepare<[], number | null>("SELECT max(generation) FROM sessions").pluck(),
     watched: db.prepare<[], number>("SELECT at FROM watched").pluck(),
@@ -111,11 +113,11 @@ export function createSessionReads(query: RunSessionQuery): SessionReader {
         }
         return seen;
       }),
-    blockedLabels: () =>
-      query<ReadonlySet<Label>>(new Set(), ({ blocked }) => {
-        const labels = blocked.all().map((label) => parseLabel(label));
-        return new Set(labels.filter((label) => label !== undefined));
-      }),
+    sessionsOf: (label, limit) =>
+      query<readonly SessionRecord[]>([], ({ ofLabel }) =>
+        ofLabel.all(label, Math.max(0, Math.floor(limit))).map((row) => fromRow(label, row)),
+      ),
+    ...createOperatorReads(query),
     unendedSessions: () =>
       query<readonly SessionRecord[]>([], ({ unended }) =>
         unended.all().flatMap((row) => {

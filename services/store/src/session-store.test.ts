@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import type { SessionRecord } from "@keyhole/core";
+import { type Block, type OperatorRevocation, parseNetwork, type SessionRecord } from "@keyhole/core";
 import Database from "better-sqlite3";
 import fc from "fast-check";
 import { expect, test } from "vitest";
@@ -152,28 +152,64 @@ test("last seen is the latest moment that was told, in whatever order", async ()
   );
 });
 
-test("blocked labels are those with a row, and a reader sees them at once", async () => {
+test("a block holds a label or a network, and a reader sees it and its end at once", async () => {
   using folder = openTemporaryFolder();
   const path = folder.file("sessions.db");
   await using reader = await openSessionReader({ path });
-  expect(await reader.blockedLabels()).toEqual(new Set());
+  expect(await reader.blocks()).toEqual([]);
+  expect(await reader.standing(labelOf(1))).toEqual({ revocation: undefined, block: undefined });
   expect(await reader.recentlySeen(5)).toEqual(new Map());
   expect(await reader.highestGeneration(labelOf(1))).toBe(0);
   expect(await reader.lastSeen(labelOf(1))).toBeUndefined();
   expect(await reader.newestIssuedAt(labelOf(1), "claim")).toBeUndefined();
   expect(await reader.findSession(labelOf(1), 1)).toBeUndefined();
   await using store = await openSessionStore({ path, log: silentLog });
-  expect(await reader.blockedLabels()).toEqual(new Set());
+  const createdAt = new Date(start);
+  const ofLabel: Block = { subject: labelOf(7), reason: "phishing, ticket 12", createdAt, endsAt: new Date(start + 9) };
+  const ofNetwork: Block = { subject: parseNetwork("203.0.113.7/24") ?? labelOf(1), reason: "", createdAt, endsAt: undefined };
+  const event = { at: createdAt, event: "block.set", detail: {} } as const;
+  await store.saveBlock({ ...ofLabel, endsAt: undefined }, event);
+  await store.saveBlock(ofLabel, event);
+  await store.saveBlock(ofNetwork, event);
   const other = new Database(path);
-  other.prepare("INSERT INTO blocks VALUES (?, 'abuse', 1, NULL), ('no label', 'mistake', 1, NULL)").run(labelOf(7));
-  expect(await reader.blockedLabels()).toEqual(new Set([labelOf(7)]));
-  expect(await store.blockedLabels()).toEqual(new Set([labelOf(7)]));
+  other.prepare("INSERT INTO blocks VALUES ('no label', 'mistake', 1, NULL)").run();
+  expect(await reader.blocks()).toEqual([ofLabel, ofNetwork]);
+  expect(await reader.standing(labelOf(7))).toEqual({ revocation: undefined, block: ofLabel });
+  expect(await store.removeBlock(ofNetwork.subject, event)).toBe(true);
+  expect(await store.removeBlock(ofNetwork.subject, event)).toBe(false);
+  expect(await reader.blocks()).toEqual([ofLabel]);
+  expect(other.prepare("SELECT count(*) FROM events").pluck().get()).toBe(4);
   await store.saveSession(session(9));
   expect(await reader.findSession(labelOf(1), 9)).toEqual(session(9));
   other.prepare("UPDATE sessions SET end = 'abducted'").run();
   other.close();
   expect((await faultOf(reader.findSession(labelOf(1), 9))).code).toBe("STORE_UNAVAILABLE");
   expect(await reader.highestGeneration(labelOf(1))).toBe(9);
+});
+
+test("6: an operator's revocation only ever rises, whatever is written later, and outlives the process", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  const at = new Date(start);
+  const event = { at, event: "operator.revoked", label: labelOf(1), detail: {} } as const;
+  const revocation: OperatorRevocation = { label: labelOf(1), notBefore: new Date(1_800_000_003_000), at };
+  {
+    await using store = await openSessionStore({ path, log: silentLog });
+    await store.saveOperatorRevocation(revocation, event);
+    await store.saveOperatorRevocation({ ...revocation, notBefore: new Date(start), at: new Date(start - 5) }, event);
+  }
+  await using store = await openSessionStore({ path, log: silentLog });
+  expect(await store.operatorRevocations()).toEqual([revocation]);
+  expect(await store.standing(labelOf(1))).toEqual({ revocation, block: undefined });
+  expect(await store.standing(labelOf(2))).toEqual({ revocation: undefined, block: undefined });
+});
+
+test("the sessions of a label come the newest first, as many as were asked for", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openSessionStore({ path: folder.file("sessions.db"), log: silentLog });
+  await Promise.all([7, 9, 8].map((generation) => store.saveSession(session(generation))));
+  expect((await store.sessionsOf(labelOf(1), 2)).map(({ generation }) => generation)).toEqual([9, 8]);
+  expect(await store.sessionsOf(labelOf(2), 2)).toEqual([]);
 });
 
 test("check resolves when a row can be read and written, also many at once", async () => {

@@ -3,19 +3,29 @@
  * a full disk must not keep good credentials out.
  */
 import type { SessionReader, SessionStore } from "@keyhole/core";
+import { defaultEventSettings, type EventSettings, openEventLog } from "./event-log.ts";
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
+import { prepareOperatorWrites } from "./operator-queries.ts";
 import { openReader } from "./reader.ts";
 import { createSessionBuffer } from "./session-buffer.ts";
 import { createSessionReads, fromRow, prepareSessionReads, prepareSessionWrites, toMs, toRow } from "./session-queries.ts";
 import { openWriter } from "./writer.ts";
 
 /** Opens sessions.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openSessionStore(options: { path: string; log: Log }): Promise<SessionStore> {
+export async function openSessionStore(options: { path: string; log: Log; events?: EventSettings }): Promise<SessionStore> {
+  const { path, log, events = defaultEventSettings } = options;
   const writer = openWriter({
-    ...options,
+    path,
+    log,
     migrations: readMigrations("sessions"),
-    prepare: (db) => ({ ...prepareSessionReads(db), ...prepareSessionWrites(db) }),
+    prepare: (db) => ({
+      ...prepareSessionReads(db),
+      ...prepareSessionWrites(db),
+      ...prepareOperatorWrites(db),
+      journal: openEventLog(db, "sessions", events),
+    }),
+    journalOf: ({ journal }) => journal,
   });
   const buffer = createSessionBuffer((work) => writer.write(work));
   const stored = createSessionReads((_absent, work) => writer.read(work));
@@ -54,6 +64,27 @@ export async function openSessionStore(options: { path: string; log: Log }): Pro
     saveSession: async (record) => await buffer.save(toRow(record)),
     saveLastSeen: async (label, at) => await buffer.see(label, toMs(at)),
     saveWatched: async (at) => await buffer.watch(toMs(at)),
+    saveEvents: async (entries) => await buffer.note(entries),
+    async saveBlock({ subject, reason, createdAt, endsAt }, event) {
+      const [from, to] = [toMs(createdAt), endsAt === undefined ? null : toMs(endsAt)];
+      await writer.write(({ setBlock, journal }) => {
+        setBlock.run(subject, reason, from, to);
+        journal.note(event);
+      });
+    },
+    removeBlock: (subject, event) =>
+      writer.write(({ removeBlock, journal }) => {
+        const isRemoved = removeBlock.run(subject).changes > 0;
+        if (isRemoved) journal.note(event);
+        return isRemoved;
+      }),
+    async saveOperatorRevocation({ label, notBefore, at }, event) {
+      const [seconds, ms] = [Math.floor(toMs(notBefore) / 1000), toMs(at)];
+      await writer.write(({ revoke, journal }) => {
+        revoke.run(label, seconds, ms);
+        journal.note(event);
+      });
+    },
     check: () => writer.check(),
     async [Symbol.asyncDispose]() {
       await buffer.flush();

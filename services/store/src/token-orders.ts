@@ -3,6 +3,7 @@
  * (invariant 5) or one revocation, and what is revoked is announced in the transaction that revokes it (invariant 6).
  */
 import { type Label, type RevocationOrder, type RevocationOutcome, repeatSeconds, type TokenOrder, type TokenOutcome } from "@keyhole/core";
+import type { EventLog } from "./event-log.ts";
 import { fromSeconds, ordersPerSweep, type prepareTokenReads, sweptAtOnce, type TokenWrites, toSeconds } from "./token-queries.ts";
 
 /** A token may be issued this far ahead of now; the plugin tolerates as much. */
@@ -27,9 +28,13 @@ type WantedRevocation = {
   readonly nowMs: number;
   readonly proofEndsAtSeconds: number;
 };
-type WantedToken = WantedRevocation & Omit<TokenOrder, "proofEndsAt" | "provedAt" | "now">;
+type WantedToken = WantedRevocation &
+  Omit<TokenOrder, "proofEndsAt" | "provedAt" | "now" | "operatorRevocation"> & {
+    readonly operatorRevocation: { readonly notBefore: number; readonly proofsUntil: number } | undefined;
+  };
 
-type OrderQueries = TokenWrites & ReturnType<typeof prepareTokenReads> & { readonly sweep: Sweep };
+type OrderQueries = TokenWrites &
+  ReturnType<typeof prepareTokenReads> & { readonly sweep: Sweep; readonly journal: Pick<EventLog, "note"> };
 type Sweep = (queries: TokenWrites, now: number) => void;
 
 /** Checks what types cannot. Done before the revocation is queued: a mistake of one caller is never another's. */
@@ -41,25 +46,35 @@ export function readRevocation({ label, proofKey, provedAt, proofEndsAt, now }: 
 
 /** Checks what types cannot, as `readRevocation` does. */
 export function readOrder(order: TokenOrder): WantedToken {
-  const { kind, ttlSeconds, keyId, isExclusive, repeat } = order;
+  const { kind, ttlSeconds, keyId, isExclusive, repeat, operatorRevocation: revoked } = order;
   if (!Number.isSafeInteger(ttlSeconds) || ttlSeconds <= 0) throw new RangeError("an order's ttlSeconds is no positive whole number");
   if (keyId === "") throw new RangeError("an order names no key");
   if (repeat !== undefined && !(sha256.test(repeat.keyHash) && sha256.test(repeat.requestHash))) {
     throw new RangeError("an order's repeat is no pair of SHA-256 in hexadecimal digits");
   }
-  return { ...readRevocation(order), kind, ttlSeconds, keyId, isExclusive, repeat };
+  const operatorRevocation = revoked && { notBefore: toSeconds(revoked.notBefore), proofsUntil: toSeconds(revoked.at) };
+  return { ...readRevocation(order), kind, ttlSeconds, keyId, isExclusive, repeat, operatorRevocation };
 }
 
 /** Decides an order and records the token that it buys. Runs in a transaction of its own. */
 export function decideOrder(queries: OrderQueries, order: WantedToken): TokenOutcome {
-  const { label, kind, nowMs, keyId, repeat } = order;
+  const { label, kind, nowMs, keyId, repeat, operatorRevocation } = order;
   const now = Math.floor(nowMs / 1000);
-  const repeated = repeat && decideRepeat(queries, label, repeat, now);
+  const never = Number.NEGATIVE_INFINITY;
+  const floor = {
+    notBefore: Math.max(queries.notBefore.get(label) ?? never, queries.floor?.not_before ?? never, operatorRevocation?.notBefore ?? never),
+    proofsUntil: Math.max(
+      queries.proofsRevoked.get(label) ?? never,
+      queries.floor?.proofs_until ?? never,
+      operatorRevocation?.proofsUntil ?? never,
+    ),
+  };
+  const repeated = repeat && decideRepeat(queries, label, repeat, { now, notBefore: floor.notBefore });
   if (repeated !== undefined) return repeated;
   if (queries.isSpent.get(order.proofKey) !== undefined) return { outcome: "proof-already-used" };
-  if (order.provedAtSeconds <= (queries.proofsRevoked.get(label) ?? Number.NEGATIVE_INFINITY)) return { outcome: "revoked" };
-  const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
-  const issuedAt = Math.max(now, queries.notBefore.get(label) ?? now, newest + 1);
+  if (order.provedAtSeconds <= floor.proofsUntil) return { outcome: "revoked" };
+  const newest = queries.newestOfLabel.get(label) ?? never;
+  const issuedAt = Math.max(now, floor.notBefore, newest + 1);
   if (issuedAt * 1000 > nowMs + maxAheadSeconds * 1000) return { outcome: "too-fast" };
   const expiresAt = issuedAt + order.ttlSeconds;
   spend(queries, order, now);
@@ -70,6 +85,7 @@ export function decideOrder(queries: OrderQueries, order: WantedToken): TokenOut
     queries.keepRepeat.run(label, repeat.keyHash, repeat.requestHash, issuedAt, keyId, now + repeatSeconds);
   }
   queries.sweep(queries, now);
+  queries.journal.note({ at: new Date(nowMs), event: "token.granted", label, detail: { kind, issuedAt, expiresAt, keyId } });
   return { outcome: "recorded", token: { label, kind, issuedAt: fromSeconds(issuedAt), expiresAt: fromSeconds(expiresAt) }, keyId };
 }
 
@@ -80,7 +96,7 @@ export function decideRevocation(queries: OrderQueries, order: WantedRevocation)
   if (queries.isSpent.get(order.proofKey) !== undefined) return { outcome: "proof-already-used" };
   // A token that was bought just before may be issued up to two seconds ahead of now. It is older than this all the same.
   const newest = queries.newestOfLabel.get(label) ?? Number.NEGATIVE_INFINITY;
-  const notBefore = Math.max(queries.notBefore.get(label) ?? now, now + 1, newest + 1);
+  const notBefore = Math.max(queries.notBefore.get(label) ?? now, queries.floor?.not_before ?? now, now + 1, newest + 1);
   spend(queries, order, now);
   revokeBefore(queries, order, notBefore, now);
   return { outcome: "revoked", notBefore: fromSeconds(notBefore) };
@@ -91,12 +107,12 @@ function decideRepeat(
   queries: OrderQueries,
   label: Label,
   repeat: NonNullable<TokenOrder["repeat"]>,
-  now: number,
+  { now, notBefore }: { readonly now: number; readonly notBefore: number },
 ): TokenOutcome | undefined {
   const former = queries.repeat.get(label, repeat.keyHash);
   if (former === undefined || former.until < now) return undefined;
   if (former.request_hash !== repeat.requestHash) return { outcome: "key-reused" };
-  if ((queries.notBefore.get(label) ?? former.issued_at) > former.issued_at) return { outcome: "revoked" };
+  if (notBefore > former.issued_at) return { outcome: "revoked" };
   const { kind, issued_at, expires_at, key_id } = former;
   return {
     outcome: "repeated",
@@ -113,10 +129,11 @@ function spend(queries: OrderQueries, { proofKey, proofEndsAtSeconds }: WantedRe
 }
 
 /** Revokes what was issued before, and what was signed before: by the clock of who revokes, and by ours. */
-function revokeBefore(queries: OrderQueries, { label, provedAtSeconds }: WantedRevocation, notBefore: number, now: number): void {
+function revokeBefore(queries: OrderQueries, { label, provedAtSeconds, nowMs }: WantedRevocation, notBefore: number, now: number): void {
   queries.raiseNotBefore.run(label, notBefore);
   queries.revokeProofs.run(label, Math.max(provedAtSeconds, now - 1));
   queries.announce.run(label, notBefore);
+  queries.journal.note({ at: new Date(nowMs), event: "owner.revoked", label, detail: { notBefore } });
 }
 
 /**

@@ -19,6 +19,7 @@ const foundRows = 8;
 type TokenRow = { issued_at: number; expires_at: number };
 /** issued_at, expires_at, not_before. */
 type FoundRow = [number, number, number | null];
+type FloorRow = { not_before: number; proofs_until: number };
 type RevocationRow = { sequence: number; label: string; not_before: number };
 type RepeatRow = { request_hash: string; until: number; key_id: string; issued_at: number; kind: CredentialKind; expires_at: number };
 /** label, kind, issued_at, expires_at. */
@@ -57,6 +58,8 @@ export function prepareTokenReads(db: Database) {
           `WHERE label = ? AND kind = ? AND issued_at >= ? LIMIT ${foundRows}`,
       )
       .raw(),
+    // What a backup that was put in place holds for every label. It is written before the file lies at its path, and never changes there.
+    floor: schemaVersion(db) < 5 ? undefined : db.prepare<[], FloorRow>("SELECT not_before, proofs_until FROM floor").get(),
     // A file that its writer has not migrated yet holds no revocation: none was made before there was this table.
     revocations: schemaVersion(db) < 2 ? undefined : prepareRevocationReads(db),
   };
@@ -142,16 +145,18 @@ export function createTokenReads(query: RunTokenQuery): TokenReader {
         return Number.isSafeInteger(seconds) ? asRecord(label, kind, token.get(label, kind, seconds)) : undefined;
       }),
     newestToken: (label, kind) => query(({ newest }) => asRecord(label, kind, newest.get(label, kind))),
-    notBefore: (label) =>
-      query(({ notBefore }) => {
-        const at = notBefore.get(label);
-        return at === undefined ? undefined : fromSeconds(at);
-      }),
+    notBefore: (label) => query(({ notBefore, floor }) => later(notBefore.get(label), floor)),
     readCredential: createCredentialLookup(query, asRecord),
     revocationsAfter: async (sequence, limit) =>
       (await query(({ revocations }) => (revocations && limit >= 1 ? firstRecords(revocations.after.iterate(sequence), limit) : []))) ?? [],
     newestRevocation: async () => (await query(({ revocations }) => revocations?.newest.get() ?? 0)) ?? 0,
   };
+}
+
+/** The not-before in force: the label's own, or that of all labels. */
+function later(at: number | null | undefined, floor: FloorRow | undefined): Date | undefined {
+  if (typeof at !== "number") return floor && fromSeconds(floor.not_before);
+  return fromSeconds(floor === undefined ? at : Math.max(at, floor.not_before));
 }
 
 /** The first `limit` that bear a label: a row that does not must keep nobody from those behind it. */
@@ -195,7 +200,7 @@ function createCredentialLookup(query: RunTokenQuery, asRecord: AsRecord): Token
     return {
       recorded: asRecord(label, kind, recorded),
       newest: asRecord(label, kind, newest),
-      notBefore: typeof at === "number" ? fromSeconds(at) : undefined,
+      notBefore: later(at, queries.floor),
     };
   }
 

@@ -2,6 +2,7 @@
  * tokens.db, written by the token service alone (DESIGN.md §7). Every answer leaves after the commit (invariant 6).
  */
 import type { TokenReader, TokenStore } from "@keyhole/core";
+import { defaultEventSettings, type EventSettings, openEventLog } from "./event-log.ts";
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
@@ -10,11 +11,19 @@ import { createTokenReads, prepareTokenReads, prepareTokenWrites } from "./token
 import { openWriter } from "./writer.ts";
 
 /** Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openTokenStore(options: { path: string; log: Log }): Promise<TokenStore & TokenReader> {
+export async function openTokenStore(options: { path: string; log: Log; events?: EventSettings }): Promise<TokenStore & TokenReader> {
+  const { path, log, events = defaultEventSettings } = options;
   const writer = openWriter({
-    ...options,
+    path,
+    log,
     migrations: readMigrations("tokens"),
-    prepare: (db) => ({ ...prepareTokenReads(db), ...prepareTokenWrites(db), sweep: createSweep() }),
+    prepare: (db) => ({
+      ...prepareTokenReads(db),
+      ...prepareTokenWrites(db),
+      sweep: createSweep(),
+      journal: openEventLog(db, "tokens", events),
+    }),
+    journalOf: ({ journal }) => journal,
   });
   return {
     ...createTokenReads((work) => writer.read(work)),
@@ -26,6 +35,10 @@ export async function openTokenStore(options: { path: string; log: Log }): Promi
       const wanted = readRevocation(order);
       return writer.write((queries) => decideRevocation(queries, wanted));
     },
+    saveEvents: (entries) =>
+      writer.write(({ journal }) => {
+        for (const entry of entries) journal.note(entry);
+      }),
     check: () => writer.check(),
     [Symbol.asyncDispose]: () => writer[Symbol.asyncDispose](),
   };

@@ -29,9 +29,22 @@ type Job<Queries> = {
   readonly reject: (error: unknown) => void;
 };
 type Settled = { readonly value: unknown } | { readonly error: unknown };
+
+/** What is written at the end of every transaction, from what its work noted. */
+export type Journal = {
+  /** Where it stands; `rewind` takes back what was noted since. */
+  mark(): number;
+  rewind(mark: number): void;
+  /** Writes what was noted, in the open transaction. */
+  write(): void;
+  /** The transaction was committed, or all of it was taken back. */
+  settle(isCommitted: boolean): void;
+};
+
 type Live<Queries> = {
   readonly db: Database;
   readonly queries: Queries;
+  readonly journal: Journal | undefined;
   readonly run: (sql: "BEGIN IMMEDIATE" | "COMMIT" | "ROLLBACK") => void;
   /** Runs the work in a savepoint of the open transaction. */
   readonly inSavepoint: (work: (queries: Queries) => unknown) => unknown;
@@ -55,8 +68,10 @@ export function openWriter<Queries>(options: {
   migrations: readonly Migration[];
   log: Log;
   prepare(db: Database): Queries;
+  /** The journal among what `prepare` made, where there is one. */
+  journalOf?(queries: Queries): Journal;
 }): Writer<Queries> {
-  const { path, migrations, log, prepare } = options;
+  const { path, migrations, log, prepare, journalOf } = options;
   prepareFile(path, migrations, log);
   const file = createFileGlance(path);
   const identity = file.look();
@@ -77,7 +92,7 @@ export function openWriter<Queries>(options: {
       };
       const queries = prepare(db);
       const inSavepoint = db.transaction((work: (queries: Queries) => unknown) => work(queries));
-      return { db, queries, run: (sql) => statements[sql].run(), inSavepoint };
+      return { db, queries, journal: journalOf?.(queries), run: (sql) => statements[sql].run(), inSavepoint };
     } catch (error) {
       db.close();
       throw error;
@@ -147,12 +162,16 @@ export function openWriter<Queries>(options: {
   }
 
   function commit(connection: Live<Queries>, batch: readonly Job<Queries>[]): readonly Settled[] {
+    const { journal } = connection;
     connection.run("BEGIN IMMEDIATE");
     try {
       const settled = batch.map((job) => attempt(connection, job));
+      journal?.write();
       connection.run("COMMIT");
+      journal?.settle(true);
       return settled;
     } catch (error) {
+      journal?.settle(false);
       try {
         if (connection.db.inTransaction) connection.run("ROLLBACK");
       } catch {
@@ -201,12 +220,15 @@ export function openWriter<Queries>(options: {
 
 /** Runs one piece of work in its own savepoint. Throws what concerns the whole transaction; keeps what concerns this work. */
 function attempt<Queries>(connection: Live<Queries>, job: Job<Queries>): Settled {
+  const { journal } = connection;
+  const mark = journal?.mark() ?? 0;
   try {
     return { value: connection.inSavepoint(job.work) };
   } catch (error) {
     const family = sqliteFamily(error);
     if (family !== undefined && family !== "SQLITE_CONSTRAINT") throw error;
     if (!connection.db.inTransaction) throw error;
+    journal?.rewind(mark);
     return { error };
   }
 }

@@ -2,18 +2,31 @@
  * A store in memory that decides as the real one does (`services/store` has the tests of the real one, and the contract
  * tests run on it). Nothing in production imports this file.
  */
-import { type Label, repeatSeconds, type TokenOrder, type TokenOutcome, type TokenRecord, type TokenStore } from "@keyhole/core";
+import {
+  type EventEntry,
+  type Label,
+  repeatSeconds,
+  type TokenOrder,
+  type TokenOutcome,
+  type TokenRecord,
+  type TokenStore,
+} from "@keyhole/core";
 
 const toSeconds = (at: Date): number => Math.floor(at.getTime() / 1000);
 const fromSeconds = (seconds: number): Date => new Date(seconds * 1000);
 
 /** The store, and what a test wants to look at. */
-export type StoreForTests = TokenStore & { readonly orders: TokenOrder[]; readonly records: TokenRecord[] };
+export type StoreForTests = TokenStore & {
+  readonly orders: TokenOrder[];
+  readonly records: TokenRecord[];
+  readonly events: EventEntry[];
+};
 
 /** Remembers tokens, spent proofs and revocations for the length of a test. */
 export function createStoreForTests(): StoreForTests {
   const orders: TokenOrder[] = [];
   const records: TokenRecord[] = [];
+  const events: EventEntry[] = [];
   const spent = new Set<string>();
   const revoked = new Map<Label, number>();
   const proofsUntil = new Map<Label, number>();
@@ -59,6 +72,7 @@ export function createStoreForTests(): StoreForTests {
   return {
     orders,
     records,
+    events,
     findToken: async (label, kind, issuedAt) =>
       records.find((record) => record.label === label && record.kind === kind && record.issuedAt.getTime() === issuedAt.getTime()),
     newestToken: async (label, kind) => newest(label, kind),
@@ -78,6 +92,7 @@ export function createStoreForTests(): StoreForTests {
       revokeBefore(order, notBefore);
       return { outcome: "revoked", notBefore: fromSeconds(notBefore) };
     },
+    saveEvents: async (entries) => void events.push(...entries),
     check: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };

@@ -95,6 +95,7 @@ function createStore(world: FuzzWorld): TokenStore {
     },
     revoke: async ({ proofKey, now }) =>
       spend(proofKey) ? { outcome: "revoked", notBefore: new Date(now.getTime() + 1000) } : { outcome: "proof-already-used" },
+    saveEvents: async () => {},
     check: async () => {},
     [Symbol.asyncDispose]: async () => {},
   };
