@@ -18,7 +18,7 @@ import {
 } from "@keyhole/core";
 import { deriveLoginKey } from "@keyhole/frp";
 import { type FrpsView, type LimitSettings, type Plugin, type PluginDeps, startPlugin } from "@keyhole/plugin";
-import { openSessionStore, openTokenStore } from "@keyhole/store";
+import { openEventReader, openSessionStore, openTokenStore } from "@keyhole/store";
 import { makeTunnelJwt } from "./credentials.ts";
 import { createRecordingLog } from "./recording-log.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
@@ -48,10 +48,16 @@ export type HookBench = AsyncDisposable & {
   rows: "kept" | "lost";
   /** What the plugin meets when it reads tokens.db. */
   tokensFault: Error | undefined;
+  /** What the plugin meets when it records an operator's order. */
+  sessionsFault: Error | undefined;
+  /** How long the edge takes to be told that a label is blocked. */
+  onBlock: () => Promise<void>;
   /** What happens between the reading of a login's records and the decision. */
   onRead: () => Promise<void>;
   readonly tokens: Awaited<ReturnType<typeof openTokenStore>>;
   readonly sessions: SessionStore;
+  /** What the plugin's chain of events holds by now: its name and its detail. */
+  readEvents(): Promise<readonly (readonly [string, Record<string, unknown>])[]>;
   readonly log: { readonly lines: string[] };
   /** Every call of the door, in order: `put 0x…`, `cut 1.2.3.4:5`. */
   readonly doorCalls: string[];
@@ -127,6 +133,7 @@ export async function startHookBench(
   const log = createRecordingLog();
   const tokens = stack.use(await openTokenStore({ path: join(path, "tokens.db"), log }));
   const sessions = stack.use(await openSessionStore({ path: join(path, "sessions.db"), log }));
+  const events = stack.use(openEventReader({ path: join(path, "sessions.db"), writer: "sessions" }));
   const doorCalls: string[] = [];
   const kicked: string[] = [];
   const holders = new Map<string, string>();
@@ -150,7 +157,10 @@ export async function startHookBench(
       doorCalls.push(`replace ${live.map((entry) => entry.label).join(" ")}`);
     },
     handOver: async (label) => void doorCalls.push(`hand over ${label}`),
-    block: async (label) => void doorCalls.push(`block ${label}`),
+    block: async (label) => {
+      doorCalls.push(`block ${label}`);
+      await bench.onBlock();
+    },
     unblock: async (label) => void doorCalls.push(`unblock ${label}`),
     cut: async (connectionId) => {
       doorCalls.push(`cut ${connectionId}`);
@@ -191,6 +201,11 @@ export async function startHookBench(
     frps: settings.frps ?? { clients: [], proxies: [] },
     rows: "kept",
     tokensFault: undefined,
+    async readEvents() {
+      return (await events.after(0, 1000)).map(({ event, detail }) => [event, JSON.parse(detail) as Record<string, unknown>] as const);
+    },
+    sessionsFault: undefined,
+    onBlock: async () => {},
     onRead: async () => {},
     onKick: async () => {},
     onPut: async () => {},
@@ -280,6 +295,10 @@ export async function startHookBench(
   };
   const never = new Promise<never>(() => {});
   const write = (work: () => Promise<void>): Promise<void> => (bench.rows === "kept" ? work() : never);
+  const orFault = async <Answer>(work: () => Promise<Answer>): Promise<Answer> => {
+    if (bench.sessionsFault !== undefined) throw bench.sessionsFault;
+    return await work();
+  };
   const countPushes = (): number => doorCalls.filter((call) => call.startsWith("replace ")).length;
   const start = async (): Promise<void> => {
     const pushes = countPushes();
@@ -302,6 +321,9 @@ export async function startHookBench(
         saveSession: (row) => write(() => sessions.saveSession(row)),
         saveLastSeen: (label, at) => write(() => sessions.saveLastSeen(label, at)),
         saveWatched: (at) => write(() => sessions.saveWatched(at)),
+        saveOperatorRevocation: (...order) => orFault(() => sessions.saveOperatorRevocation(...order)),
+        saveBlock: (...order) => orFault(() => sessions.saveBlock(...order)),
+        removeBlock: (...order) => orFault(() => sessions.removeBlock(...order)),
       },
       door,
       tokenKeys: () => ring,

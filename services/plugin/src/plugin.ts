@@ -2,21 +2,24 @@
  * The plugin, composed: the hook's listener, the session authority and its upkeep. What it needs of the world comes in;
  * what the others may ask of it goes out.
  */
-import {
-  type CredentialKind,
-  type Door,
-  parseLabel,
-  type ReadKeyRing,
-  type ReadTunnelStatus,
-  type ReadVerifyKeys,
-  type RefusalCode,
-  type SessionStore,
-  type TokenReader,
+import type {
+  Block,
+  CredentialKind,
+  Door,
+  ReadKeyRing,
+  ReadTunnelStatus,
+  ReadVerifyKeys,
+  RefusalCode,
+  SessionStore,
+  TokenReader,
 } from "@keyhole/core";
 import type { HookRequest } from "@keyhole/frp";
 import { createAdoption } from "./adoption.ts";
 import type { TimeLeft } from "./answer-time.ts";
+import { createBlocks } from "./blocks.ts";
 import type { BreakerState } from "./circuit-breaker.ts";
+import { createEventNotes } from "./event-notes.ts";
+import { createEvictionWatch, type EvictionStage } from "./eviction-watch.ts";
 import type { ReadFrps } from "./frps-view.ts";
 import { createGateway } from "./gateway.ts";
 import { createHandOver } from "./hand-over.ts";
@@ -30,6 +33,7 @@ import { createNotBefores } from "./not-befores.ts";
 import { answerCloseProxy } from "./operations/close-proxy.ts";
 import { createLogin } from "./operations/login.ts";
 import { answerNewProxy, kickAfterAnswer } from "./operations/new-proxy.ts";
+import { createOperatorOrders, type OperatorOrders } from "./operator-orders.ts";
 import { createRandomPool } from "./random-pool.ts";
 import { createRefusalAnswers } from "./refusal-answers.ts";
 import { createRevocations } from "./revocations.ts";
@@ -38,6 +42,7 @@ import { createSessionConnections } from "./session-connections.ts";
 import { createSessionEndings } from "./session-endings.ts";
 import { createSessionRecords } from "./session-records.ts";
 import { createSessionRegistry } from "./session-registry.ts";
+import { type SessionView, viewSession } from "./session-view.ts";
 import { createTunnelStatus } from "./tunnel-status.ts";
 import { createUpkeep } from "./upkeep.ts";
 import { startUpkeep } from "./upkeep-timers.ts";
@@ -66,6 +71,8 @@ export type PluginDeps = {
   readonly limits: LimitSettings;
   readonly ttlSeconds: number;
   readonly sendKick: SendKick;
+  /** Told of every stage that an eviction reaches, in ms since it was decided. */
+  readonly observeEviction?: (stage: EvictionStage, ms: number) => void;
   readonly readFrps: ReadFrps;
   readonly reconcileMs?: number;
   readonly now: () => Date;
@@ -108,6 +115,12 @@ export type Plugin = AsyncDisposable & {
    * Login. Resolves when the edge was told, with how many they were; rejects while it is not known who is served.
    */
   endSessionsOf(kinds: readonly CredentialKind[]): Promise<number>;
+  /** What an operator may order. */
+  readonly operator: OperatorOrders;
+  /** Blocks in force, the newest first. */
+  blocks(): readonly Block[];
+  /** Every living session; without their tickets. */
+  sessions(): readonly SessionView[];
   stats(): PluginStats;
 };
 
@@ -124,14 +137,16 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const limits = createLoginLimits(deps.limits, now);
   // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.
   const sequence = await readSequence(deps.tokens, log);
-  const blocked = new Set((await sessions.blocks()).flatMap(({ subject }) => parseLabel(subject) ?? []));
+  const blocks = createBlocks({ stored: await sessions.blocks(), sessions, now, log });
+  const notBefores = createNotBefores(await sessions.operatorRevocations());
   const known = createKnownGenerations(sessions, await sessions.highestGenerationOfAll());
   const records = createSessionRecords(deps);
   const connections = createSessionConnections({ door, log });
   const handOver = createHandOver({ registry, door, kicks, connections, records, log });
-  const endings = createSessionEndings({ registry, handOver, connections, records, log });
-  const notBefores = createNotBefores();
-  const parts = { registry, handOver, endings, connections, records, known, notBefores, blocked, drawRandom };
+  const notes = createEventNotes(deps);
+  const evictions = createEvictionWatch({ ...deps, registry, notes, observe: deps.observeEviction ?? (() => {}) });
+  const endings = createSessionEndings({ registry, handOver, connections, records, evictions, notes, log });
+  const parts = { registry, handOver, endings, connections, records, known, notBefores, blocks, notes, drawRandom };
   const authority = createSessionAuthority({ ...deps, ...parts });
   const kick = (runId: string, why: string): void => {
     log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
@@ -139,7 +154,8 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   };
   const adoption = createAdoption({ registry, authority, leave: (label) => records.leave(label, "ended"), kick });
   const revocations = createRevocations({ sequence, tokens: deps.tokens, endings, adoption, notBefores, log });
-  const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocked });
+  const operator = createOperatorOrders({ ...deps, registry, endings, adoption, notBefores, blocks });
+  const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocks });
   const nextMask = createMaskCounter(now().getTime());
   const hookCalls = new Map<string, number>();
   const { audience, requireRegistration, gatewayUrl } = deps.vana;
@@ -181,7 +197,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     },
     log,
   });
-  const running = startUpkeep(upkeep, revocations, { reconcileMs: deps.reconcileMs ?? 2000, log });
+  const running = startUpkeep(upkeep, revocations, operator, { reconcileMs: deps.reconcileMs ?? 2000, log });
 
   return {
     hookPort: server.port,
@@ -194,6 +210,9 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
       if (!adoption.isDone) throw new Error("it is not known yet who is served");
       return await endings.evictKinds(kinds);
     },
+    operator,
+    blocks: () => blocks.all(),
+    sessions: () => [...registry.all()].map(viewSession),
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
@@ -207,6 +226,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     async [Symbol.asyncDispose]() {
       await running[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
+      evictions.close();
       gateway?.close();
     },
   };

@@ -24,7 +24,9 @@ import {
 } from "@keyhole/core";
 import { adoptedId } from "./adopted-id.ts";
 import { type AnswerTime, endlessTime, judgeTime, waitable } from "./answer-time.ts";
+import type { Blocks } from "./blocks.ts";
 import type { Credential } from "./credential.ts";
+import type { EventNotes } from "./event-notes.ts";
 import { type HandOver, handOverBudgetMs } from "./hand-over.ts";
 import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
@@ -54,7 +56,7 @@ type Client = {
   readonly runId: string;
   readonly round: number;
   readonly time: AnswerTime;
-  readonly connection: Promise<Omit<LoginConnection, "source">> | undefined;
+  readonly connection: Promise<LoginConnection> | undefined;
   /** The proxies of a client that frps served before this process began. */
   readonly proxyNames?: readonly string[];
 };
@@ -77,8 +79,8 @@ export type SessionAuthorityDeps = {
   readonly ticketKeys: ReadKeyRing;
   /** Life of a token that has no record. */
   readonly ttlSeconds: number;
-  /** Labels that are blocked; the plugin is their only writer, so memory is the truth. */
-  readonly blocked: ReadonlySet<Label>;
+  readonly blocks: Pick<Blocks, "isBlocked" | "hasSource">;
+  readonly notes: EventNotes;
   readonly now: () => Date;
   readonly drawRandom: DrawRandom;
   readonly log: Log;
@@ -132,7 +134,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
     const verdict = decideAdmission({
       now: now(),
-      isBlocked: deps.blocked.has(label),
+      isBlocked: deps.blocks.isBlocked(label) || deps.blocks.hasSource(connection?.source),
       credential: { kind, issuedAt: credential.issuedAt, endsAt },
       notBefore,
       newest,
@@ -146,7 +148,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     if (client.round !== endings.roundOf(kind)) return refuse("SESSION_ENDED");
     const late = judgeTime(client.time, others.length > 0 || endings.isLeaving(label));
     if (late !== undefined) return { granted: false, refusal: late };
-    const session = createSession(credential, client, verdict.value, connection?.id, former);
+    const session = createSession(credential, client, verdict.value, connection, former);
     for (const other of others) endings.end(other, other.generation === session.generation ? "closed" : "displaced");
     registry.add(session);
 
@@ -160,6 +162,15 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     if (!registry.has(session)) return refuse(endings.wasEvicted(session.id) ? "SESSION_ENDED" : "REPLACED_BY_NEWER_CLIENT");
     connections.claim(session);
     records.remember(session, undefined);
+    deps.notes.note("session.admitted", label, {
+      session: session.id,
+      generation: session.generation,
+      kind,
+      issuedAt: Math.floor(session.issuedAt.getTime() / 1000),
+      isResumed: verdict.value.isResumed,
+      displaced: others.length,
+      source: session.source ?? null,
+    });
     return grant(session);
   }
 
@@ -168,7 +179,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     credential: Credential,
     client: Client,
     admission: Admission,
-    connectionId: string | undefined,
+    connection: LoginConnection | undefined,
     former: SessionRecord | undefined,
   ): Session {
     const { generation, issuedAt, endsAt, isResumed } = admission;
@@ -183,7 +194,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       generation,
       kind,
       ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.drawRandom(16)),
-      connectionId,
+      connectionId: connection?.id,
+      source: connection?.source,
       // What was bought since then, unseen by anybody, raises it: it lived.
       admittedAt: adopted?.admittedAt ?? at,
       issuedAt,
@@ -205,8 +217,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     return await install({ label, kind, issuedAt, endsAt }, { ...client, runId, round: endings.roundOf(kind), time: endlessTime });
   }
 
-  async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<Omit<LoginConnection, "source">> {
-    return { id: await connections.find(client), failure: undefined, retryAfterSeconds: undefined };
+  async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<LoginConnection> {
+    return { id: await connections.find(client), source: undefined, failure: undefined, retryAfterSeconds: undefined };
   }
 
   return {
@@ -244,7 +256,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       if (now() < session.endsAt) return;
       const { label, kind } = session;
       const [newest, notBefore] = await Promise.all([tokens.newestToken(label, kind), tokens.notBefore(label)]);
-      const isRevoked = notBefore !== undefined && session.issuedAt < notBefore;
+      const latest = notBefores.latest(label, notBefore);
+      const isRevoked = latest !== undefined && session.issuedAt < latest;
       if (!isRevoked && renew(session, newest)) records.remember(session, undefined);
       if (now() >= session.endsAt) void endings.evict(session, "expired");
     },

@@ -4,6 +4,8 @@
  */
 import { type CredentialKind, isRevoked, type Label, type LeaveReason, type SessionEnd } from "@keyhole/core";
 import { withinTime } from "./answer-time.ts";
+import type { EventNotes } from "./event-notes.ts";
+import type { EvictionWatch } from "./eviction-watch.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
 import type { SessionConnections } from "./session-connections.ts";
@@ -20,6 +22,8 @@ export type SessionEndings = {
   evict(session: Session, how: SessionEnd): Promise<boolean>;
   /** Evicts what was issued before. Resolves when the edge knows, also of an eviction of the label that was under way. */
   evictOlder(label: Label, notBefore: Date): Promise<boolean>;
+  /** Evicts every session of the label, however good. Resolves as `evictOlder` does. */
+  evictLabel(label: Label, how: SessionEnd): Promise<boolean>;
   /** Evicts every session of these kinds, however good. Resolves when the edge was told, with how many they were. */
   evictKinds(kinds: readonly CredentialKind[]): Promise<number>;
   /** Changes with each `evictKinds` of the kind: what was checked before that is not good any more. */
@@ -43,9 +47,11 @@ export function createSessionEndings(deps: {
   readonly handOver: HandOver;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
+  readonly evictions: EvictionWatch;
+  readonly notes: EventNotes;
   readonly log: Log;
 }): SessionEndings {
-  const { registry, handOver, connections, records, log } = deps;
+  const { registry, handOver, connections, records, evictions, notes, log } = deps;
   const evicted = new Set<string>();
   const leaving = new Map<Label, Leaving>();
   const rounds = new Map<CredentialKind, number>();
@@ -56,6 +62,8 @@ export function createSessionEndings(deps: {
     // Any other end cuts it.
     if (how === "closed" || how === "lost") connections.release(session);
     records.remember(session, how);
+    const { id, generation, label } = session;
+    notes.note("session.ended", label, { session: id, generation, how });
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
   }
@@ -72,14 +80,22 @@ export function createSessionEndings(deps: {
     evicted.add(id);
     setTimeout(() => evicted.delete(id), evictedKeptMs).unref();
     if (!end(session, how)) return true;
+    const eviction = evictions.begin(session, how);
     const former = leaving.get(label);
     const told = Promise.all([former?.told ?? true, leaveIfNobody(session, "ended")]).then((all) => !all.includes(false));
     // Not waited for: a client that takes long to go must not keep the next ones waiting.
-    const gone = Promise.all([former?.gone, told.then(() => handOver.disconnect(session))]);
+    const gone = Promise.all([
+      former?.gone,
+      told.then((isTold) => {
+        if (isTold) eviction.reached("edge");
+        return handOver.disconnect(session, eviction.reached);
+      }),
+    ]);
     const mine = { told, gone };
     leaving.set(label, mine);
     void gone.finally(() => {
       if (leaving.get(label) === mine) leaving.delete(label);
+      void eviction.confirm();
     });
     return await told;
   }
@@ -92,6 +108,10 @@ export function createSessionEndings(deps: {
     evict,
     async evictOlder(label, notBefore) {
       for (const session of registry.living(label)) if (isRevoked(session, notBefore)) void evict(session, "evicted");
+      return (await leaving.get(label)?.told) ?? true;
+    },
+    async evictLabel(label, how) {
+      for (const session of registry.living(label)) void evict(session, how);
       return (await leaving.get(label)?.told) ?? true;
     },
     async evictKinds(kinds) {

@@ -14,6 +14,8 @@ export type Session = {
   readonly ticket: string;
   /** The client's connection to the edge; undefined when only the edge knows it (adopted after a restart), or not even the edge. */
   connectionId: string | undefined;
+  /** Where its client came from (`ip:port`); undefined when that is not known: adopted, or past the edge. */
+  readonly source: string | undefined;
   readonly admittedAt: Date;
   /** Raised by a renewal. */
   issuedAt: Date;

@@ -1,6 +1,7 @@
 /** When the upkeep runs: at once and again and again until frps was looked at, then on its timers. */
 import { setTimeout } from "node:timers/promises";
 import type { Log } from "./log.ts";
+import type { OperatorOrders } from "./operator-orders.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Upkeep } from "./upkeep.ts";
 
@@ -11,6 +12,7 @@ const firstLookMs = 100;
 export function startUpkeep(
   upkeep: Upkeep,
   revocations: Revocations,
+  orders: Pick<OperatorOrders, "endPastBlocks">,
   settings: { readonly reconcileMs: number; readonly log: Log },
 ): AsyncDisposable {
   const stop = new AbortController();
@@ -31,7 +33,12 @@ export function startUpkeep(
     while (!signal.aborted && (await attempt(() => upkeep.reconcile())) !== true) await pause(firstLookMs);
     await repeat(settings.reconcileMs, () => upkeep.reconcile());
   };
-  const passes = [look(), repeat(1000, () => upkeep.enforceDeadlines()), repeat(1000, () => revocations.poll())];
+  const passes = [
+    look(),
+    repeat(1000, () => upkeep.enforceDeadlines()),
+    repeat(1000, () => revocations.poll()),
+    repeat(1000, () => orders.endPastBlocks()),
+  ];
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -2,8 +2,9 @@
  * What nobody reports: frps says nothing when it dies, a CloseProxy may be late or lost, and a client may log in and then
  * never register. Every two seconds the sessions are compared with the dashboard; every second deadlines are enforced.
  */
-import type { Door, Label, SessionStore } from "@keyhole/core";
+import type { Door, SessionStore } from "@keyhole/core";
 import type { Adoption } from "./adoption.ts";
+import type { Blocks } from "./blocks.ts";
 import type { FrpsView, ReadFrps } from "./frps-view.ts";
 import type { Log } from "./log.ts";
 import type { SessionAuthority } from "./session-authority.ts";
@@ -20,7 +21,7 @@ export type UpkeepDeps = {
   readonly adoption: Adoption;
   readonly readFrps: ReadFrps;
   readonly sessions: SessionStore;
-  readonly blocked: ReadonlySet<Label>;
+  readonly blocks: Pick<Blocks, "labels">;
   readonly door: Door;
   readonly connections: SessionConnections;
   readonly kick: (runId: string, why: string) => void;
@@ -72,7 +73,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     const live = [...registry.all()].flatMap(({ label, connectedAt }) =>
       connectedAt === undefined ? [] : [{ label, since: connectedAt }],
     );
-    await door.replaceAll({ live, lastSeen, blocked: deps.blocked });
+    await door.replaceAll({ live, lastSeen, blocked: deps.blocks.labels() });
     const living = [...registry.all()];
     for (let start = 0; start < living.length; start += reclaimedAtOnce) {
       const some = living.slice(start, start + reclaimedAtOnce);
