@@ -54,6 +54,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     mintingKeyId: () => key.id,
     mint: async (token) => mintTunnelToken(token, key),
     jwks: async () => ({ keys: [] }),
+    readStanding: async () => ({ revocation: undefined, block: undefined }),
     tellRevoked: async () => "enforced",
     readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: new Date(), stale: false }),
     readiness: async () => ({ store: { ok: true } }),

@@ -104,6 +104,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const part = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      readStanding: sessions.standing,
       tellRevoked: createTellRevoked(() => enforcer.call("POST", "/revocations", {}, enforceTimeoutMs)),
       readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
       readiness: async () => {

@@ -53,7 +53,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const { state, portOf } = foundation;
   const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
   const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
-  const { plugin, checkStore: checkSessions } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const { plugin, sessions, checkStore: checkSessions } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   const { supervisor, binaries } = stack.adopt(await startSupervisorPart(foundation), (part) => part.supervisor.stop());
   await awaitFrps(supervisor, signal);
   await plugin.reconcile();
@@ -66,6 +66,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const { service, stats: tokenStats } = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      readStanding: sessions.standing,
       tellRevoked: createTellRevoked(() => withinEnforceTimeout(plugin.enforceRevocations())),
       readStatus: plugin.readStatus,
       readiness: async () => {

@@ -683,7 +683,7 @@ const catalogue = {
     status: 403,
     sentence: "This address is blocked by the operator.",
     remedy: "Ask the operator of this service.",
-    voices: ["edge", "hook"],
+    voices: ["edge", "hook", "token"],
   },
   UNKNOWN_HOST: {
     status: 404,

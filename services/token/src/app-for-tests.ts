@@ -12,6 +12,7 @@ import {
   printRevokeMessage,
   printTunnelMessage,
   publicKeyOfSeed,
+  type Standing,
   signEd25519,
   signStellarMessage,
   type TunnelStatus,
@@ -51,6 +52,8 @@ export type AppForTests = {
   readonly told: Label[];
   /** The plugin's answer to them. */
   plugin: "enforced" | "pending";
+  /** What operators have decided about every wallet. */
+  standing: Standing;
   /** The keys that mint: the first does, all of these can mint again. */
   keyIds: string[];
   now: Date;
@@ -89,6 +92,7 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
     label: account.address.toLowerCase() as Label,
     told: [],
     plugin: "enforced",
+    standing: { revocation: undefined, block: undefined },
     keyIds: ["key-1"],
     now: new Date("2026-02-04T10:30:15.700Z"),
     nowSeconds: () => Math.floor(world.now.getTime() / 1000),
@@ -124,6 +128,7 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
           : mintTunnelToken(token, { id: keyId, secret: seed });
       },
       jwks: async () => ({ keys: [{ kty: "OKP", crv: "Ed25519", x: "AA", kid: "key-1", alg: "EdDSA", use: "sig" }] }),
+      readStanding: async () => world.standing,
       tellRevoked: async (label) => {
         world.told.push(label);
         return world.plugin;

@@ -56,8 +56,11 @@ export function createStoreForTests(): StoreForTests {
     const repeated = decideRepeat(order);
     if (repeated !== undefined) return repeated;
     if (spent.has(order.proofKey)) return { outcome: "proof-already-used" };
-    if (toSeconds(order.provedAt) <= (proofsUntil.get(label) ?? 0)) return { outcome: "revoked" };
-    const issuedAt = Math.max(now, revoked.get(label) ?? now, newestSeconds(label) + 1);
+    const { operatorRevocation: ordered } = order;
+    const until = Math.max(proofsUntil.get(label) ?? 0, ordered === undefined ? 0 : toSeconds(ordered.at));
+    if (toSeconds(order.provedAt) <= until) return { outcome: "revoked" };
+    const notBefore = Math.max(revoked.get(label) ?? now, ordered === undefined ? now : toSeconds(ordered.notBefore));
+    const issuedAt = Math.max(now, notBefore, newestSeconds(label) + 1);
     if (issuedAt * 1000 > order.now.getTime() + 2000) return { outcome: "too-fast" };
     spent.add(order.proofKey);
     const token = { label, kind, issuedAt: fromSeconds(issuedAt), expiresAt: fromSeconds(issuedAt + order.ttlSeconds) };

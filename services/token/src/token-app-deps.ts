@@ -8,6 +8,7 @@ import type {
   Label,
   ProofPurpose,
   ReadTunnelStatus,
+  Standing,
   StellarJwt,
   TokenRecord,
   TokenStore,
@@ -94,6 +95,8 @@ export type TokenAppDeps = {
   readonly mint: (token: TokenRecord, keyId: string) => Promise<string>;
   /** `{keys: [...]}`: every public key that verifies a tunnel token in JWT form (RFC 7517). */
   readonly jwks: () => Promise<object>;
+  /** What operators have decided about a label, by now. */
+  readonly readStanding: (label: Label) => Promise<Standing>;
   /** Has a revocation that is recorded enforced. `pending`: the plugin is away, and will when it is back. Never rejects. */
   readonly tellRevoked: (label: Label) => Promise<"enforced" | "pending">;
   readonly readStatus: ReadTunnelStatus;

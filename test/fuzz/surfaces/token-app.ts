@@ -23,6 +23,7 @@ export function createFuzzTokenApp(world: FuzzWorld): TokenApp {
     mintingKeyId: (kind) => (kind === "hmac" ? world.ring.keys[0].id : (world.signingKeys[0]?.id ?? "")),
     mint: async (token) => mintToken(world, token),
     jwks: async () => ({ keys: [] }),
+    readStanding: async () => ({ revocation: undefined, block: undefined }),
     tellRevoked: async () => "enforced",
     readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: now, stale: false }),
     readiness: async () => ({ store: { ok: true } }),

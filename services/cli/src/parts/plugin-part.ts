@@ -1,6 +1,6 @@
 /** The plugin: answers frps's hook, owns the sessions, and drives the edge through its door. */
 import { join } from "node:path";
-import type { TokenReader } from "@keyhole/core";
+import type { SessionReader, TokenReader } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
@@ -13,7 +13,7 @@ import { dashboardUser, type Foundation, hookUser, marker } from "./foundation.t
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running plugin. */
-export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; checkStore(): Promise<void> };
+export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; readonly sessions: SessionReader; checkStore(): Promise<void> };
 
 /** Starts it. `runtime` is the edge of this process or the far end of its socket; `tokens` the token service's store, or its file. */
 export async function startPluginPart(
@@ -65,7 +65,7 @@ export async function startPluginPart(
     }),
   );
   const running = stack.move();
-  return { plugin, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { plugin, sessions, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */

@@ -5,6 +5,7 @@ import {
   parseStellarJwt,
   type ReadTunnelStatus,
   type ReadVerifyKeys,
+  type SessionReader,
   type TokenStore,
   verifyProof,
 } from "@keyhole/core";
@@ -31,6 +32,7 @@ export type TokenPart = AsyncDisposable & { readonly service: TokenService; stat
 /** What it is given by the parts that it must not know. */
 export type TokenPartDeps = {
   readonly tokens: TokenStore;
+  readonly readStanding: SessionReader["standing"];
   readonly readStatus: ReadTunnelStatus;
   /** Called after a revocation is durable. */
   readonly tellRevoked: TellRevoked;
@@ -76,6 +78,7 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     },
     store: tokens,
     ...openMint(foundation),
+    readStanding: deps.readStanding,
     tellRevoked: () => deps.tellRevoked(),
     readStatus: deps.readStatus,
     readiness: async () => ({ store: await checkStore(() => tokens.check()), ...(await deps.readiness()) }),

@@ -107,6 +107,7 @@ export const tokenEndpoint: Endpoint = {
         "JWT_EXPIRED",
         "JWT_NOT_YET_VALID",
         "TOKEN_REVOKED",
+        "ADDRESS_BLOCKED",
         "IDEMPOTENCY_KEY_REUSED",
         "TOKENS_TOO_FAST",
       ]),
@@ -156,7 +157,10 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
     const used = { code: "PROOF_ALREADY_USED", facts: describeSkew(now, proven.signedAt) } as const;
     // Read before the proof is spent: a CA that cannot be read must not cost a wallet prompt.
     const caPem = deps.caPem();
-    const outcome = await store.orderToken(deriveOrder(c, proven, wish));
+    const { block, revocation } = await deps.readStanding(proven.label);
+    // Nothing would come of the token: no login of the wallet is admitted.
+    if (block !== undefined && (block.endsAt === undefined || block.endsAt > now)) return deps.refuse(c, { code: "ADDRESS_BLOCKED" });
+    const outcome = await store.orderToken(deriveOrder(c, proven, { ...wish, revocation }));
     if (!("token" in outcome)) {
       const code = refusalOf[outcome.outcome];
       // A proof that is not spent yet is its holder's: nobody else uses up a share with it.
@@ -169,6 +173,11 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
       return deps.refuse(c, code === "TOKEN_REVOKED" ? { code, facts: used.facts } : { code });
     }
     if (outcome.outcome === "recorded") proven.count("done");
+    // Whatever an operator revoked while it was being recorded: the token must not leave as if it had been bought afterwards.
+    const latest = (await deps.readStanding(proven.label)).revocation;
+    if (latest !== undefined && outcome.token.issuedAt < latest.notBefore) {
+      return deps.refuse(c, { code: "TOKEN_REVOKED", facts: used.facts });
+    }
     const enforced = wish.isExclusive ? { enforced: (await deps.tellRevoked(proven.label)) === "enforced" } : {};
     const token = await mintOrMintAgain(outcome);
     if (token === undefined) return deps.refuse(c, used);
@@ -188,13 +197,18 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
     return respond(c, renderAnswer(requestId, { ...content, headers, status: enforced.enforced === false ? 202 : 200 }));
   };
 
-  function deriveOrder(c: Context<TokenEnv>, proven: Parameters<ProofService<Head, Wish>["serve"]>[1], wish: Wish): TokenOrder {
+  function deriveOrder(
+    c: Context<TokenEnv>,
+    proven: Parameters<ProofService<Head, Wish>["serve"]>[1],
+    wish: Wish & { readonly revocation: TokenOrder["operatorRevocation"] },
+  ): TokenOrder {
     const { label, proofKey, provedAt, proofEndsAt, now, body } = proven;
-    const { tokenType, isExclusive, idempotencyKey } = wish;
+    const { tokenType, isExclusive, idempotencyKey, revocation: operatorRevocation } = wish;
     const request = { purpose: "token", body, authorization: c.req.header("authorization"), isExclusive };
     const repeat = idempotencyKey === undefined ? undefined : deriveRepeat(idempotencyKey, request);
     const keyId = deps.mintingKeyId(tokenType);
-    return { label, kind: tokenType, proofKey, provedAt, proofEndsAt, now, ttlSeconds: settings.ttlSeconds, keyId, isExclusive, repeat };
+    const { ttlSeconds } = settings;
+    return { label, kind: tokenType, proofKey, provedAt, proofEndsAt, now, ttlSeconds, keyId, isExclusive, repeat, operatorRevocation };
   }
 
   /** Undefined when a repeat cannot be made again, because the key that made it is gone. */
