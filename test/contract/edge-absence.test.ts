@@ -4,14 +4,20 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Door, type DoorState, Fault } from "@keyhole/core";
+import { type Door, type DoorState, Fault, type Network, parseNetwork } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Harness, labelOf, live, openHarness } from "./edge-harness.ts";
 
 const since = new Date("2026-05-06T07:08:09.000Z");
 const leave = { lastSeen: since, reason: "offline" } as const;
-const state: DoorState = { live: [{ label: labelOf("2"), since }], lastSeen: new Map([[live, since]]), blocked: new Set([labelOf("3")]) };
+const [network, other] = ["192.0.2.0/24", "2001:db8::/32"].map(parseNetwork) as [Network, Network];
+const state: DoorState = {
+  live: [{ label: labelOf("2"), since }],
+  lastSeen: new Map([[live, since]]),
+  blocked: new Set([labelOf("3")]),
+  blockedNetworks: new Set([other]),
+};
 
 /** What the runtime does instead of being reached; undefined: it is there. */
 let absence: (() => Error) | undefined;
@@ -36,6 +42,8 @@ beforeEach(async () => {
     handOver: (label) => reached("handOver", () => runtime.handOver(label)),
     block: (label) => reached("block", () => runtime.block(label)),
     unblock: (label) => reached("unblock", () => runtime.unblock(label)),
+    blockNetwork: (which) => reached("blockNetwork", () => runtime.blockNetwork(which)),
+    unblockNetwork: (which) => reached("unblockNetwork", () => runtime.unblockNetwork(which)),
     connectionOf: (address) => reached("connectionOf", () => runtime.connectionOf(address)),
     claim: (id, session) => reached("claim", () => runtime.claim(id, session)),
     release: (connectionId) => reached("release", () => runtime.release(connectionId)),
@@ -82,21 +90,31 @@ describe.each([
   });
 
   it(`12: ${isGone ? "is no obstacle to a block: nobody serves, and the next edge reads it" : "keeps a block from being acknowledged: it may still serve"}`, async () => {
-    const calls = [() => door.block(live), () => door.unblock(live), () => door.replaceAll(state)];
+    const calls = [
+      () => door.block(live),
+      () => door.unblock(live),
+      () => door.blockNetwork(network),
+      () => door.unblockNetwork(network),
+      () => door.replaceAll(state),
+    ];
     for (const call of calls) {
       if (isGone) await call();
       else await expect(call()).rejects.toMatchObject({ code: "EDGE_UNREACHABLE" });
     }
     expect(await read("blocked.map")).toMatch(new RegExp(`^${labelOf("3")} `));
+    expect(await read("blocked-networks.map")).toMatch(/^2001:db8::\/32 \S+\n$/);
     expect(await read("live.map")).toBe(`${labelOf("2")} ${since.toISOString()}\n`);
   });
 
   it("12: has a block in its file that could not be acknowledged, and hears it when it is repeated", async () => {
     await door.block(live).catch(() => {});
+    await door.blockNetwork(network).catch(() => {});
     expect(await read("blocked.map")).toMatch(new RegExp(`^${live} `));
+    expect(await read("blocked-networks.map")).toMatch(/^192\.0\.2\.0\/24 /);
     absence = undefined;
     await door.block(live);
-    expect(heard).toEqual(["block"]);
+    await door.blockNetwork(network);
+    expect(heard).toEqual(["block", "blockNetwork"]);
   });
 });
 
@@ -107,6 +125,7 @@ it("what an edge says for other reasons is not its absence", async () => {
     () => door.delete(live, leave),
     () => door.handOver(live),
     () => door.block(live),
+    () => door.blockNetwork(network),
     () => door.replaceAll(state),
     () => door.cut("id"),
     () => door.connectionOf("127.0.0.1:1"),

@@ -40,7 +40,7 @@ describe("map files", () => {
     const former = process.umask(0o077);
     try {
       const door = createDoor({ mapsDir, runtime: harness.edge.runtime, now: harness.options.now });
-      await door.replaceAll({ live: [], lastSeen: new Map(), blocked: new Set() });
+      await door.replaceAll({ live: [], lastSeen: new Map(), blocked: new Set(), blockedNetworks: new Set() });
       await door.put({ label: live, since });
     } finally {
       process.umask(former);
@@ -48,7 +48,7 @@ describe("map files", () => {
     expect(((await stat(mapsDir)).mode & 0o7777).toString(8)).toBe("2770");
     for (const name of await readdir(mapsDir))
       expect(`${name} ${((await stat(join(mapsDir, name))).mode & 0o7777).toString(8)}`).toBe(`${name} 660`);
-    expect(await readdir(mapsDir)).toHaveLength(3);
+    expect(await readdir(mapsDir)).toHaveLength(4);
   });
 
   it("the mode of a folder that was there, and a file that another user left half-written, are no obstacle", async () => {
@@ -96,7 +96,12 @@ describe("map files", () => {
     const [kept, came] = [labelOf("3"), labelOf("4")];
     await harness.door.put({ label: kept, since });
     await harness.door.block(labelOf("5"));
-    await harness.door.replaceAll({ live: [{ label: came, since }], lastSeen: new Map([[kept, lastSeen]]), blocked: new Set([live]) });
+    await harness.door.replaceAll({
+      live: [{ label: came, since }],
+      lastSeen: new Map([[kept, lastSeen]]),
+      blocked: new Set([live]),
+      blockedNetworks: new Set(),
+    });
     expect((await visit(harness.edge, hostOf(came))).status).toBe(200);
     expect((await visit(harness.edge, hostOf(kept))).json).toMatchObject({ code: "TUNNEL_OFFLINE", lastSeen: "2026-05-06T10:00:00.000Z" });
     expect((await visit(harness.edge, hostOf(live))).status).toBe(403);

@@ -133,7 +133,7 @@ describe("a fresh edge", () => {
 });
 
 describe("a full push to a fresh edge", () => {
-  const nothing = { live: [], lastSeen: new Map([[live, fileTime]]), blocked: new Set<typeof live>() };
+  const nothing = { live: [], lastSeen: new Map([[live, fileTime]]), blocked: new Set<typeof live>(), blockedNetworks: new Set<never>() };
 
   it("does not end the wait for a label that went offline with the former edge", async () => {
     const edge = await fresh();
@@ -167,7 +167,12 @@ describe("a full push to a fresh edge", () => {
     const edge = await fresh();
     const [first, second] = [live, other].map((label) => visit(edge, hostOf(label), { method: "POST", body: label }));
     await holds(edge, 2);
-    await edge.runtime.replaceAll({ live: [back, { label: other, since: fileTime }], lastSeen: new Map(), blocked: new Set() });
+    await edge.runtime.replaceAll({
+      live: [back, { label: other, since: fileTime }],
+      lastSeen: new Map(),
+      blocked: new Set(),
+      blockedNetworks: new Set(),
+    });
     expect((await first)?.status).toBe(200);
     await holds(edge, 1);
     await edge.runtime.put({ label: other, since: new Date() });

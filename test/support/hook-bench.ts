@@ -162,6 +162,8 @@ export async function startHookBench(
       await bench.onBlock();
     },
     unblock: async (label) => void doorCalls.push(`unblock ${label}`),
+    blockNetwork: async (network) => void doorCalls.push(`block ${network}`),
+    unblockNetwork: async (network) => void doorCalls.push(`unblock ${network}`),
     cut: async (connectionId) => {
       doorCalls.push(`cut ${connectionId}`);
       return true;

@@ -1,9 +1,10 @@
 /**
- * Port: what the plugin may ask of the edge. The edge keeps live, last-seen and blocked labels itself, so that it can
- * answer honestly with nothing else of ours alive. One adapter implements it (`createDoor` in services/edge), is composed
+ * Port: what the plugin may ask of the edge. The edge keeps live, last-seen and blocked labels and blocked networks itself,
+ * so that it can answer honestly with nothing else of ours alive. One adapter implements it (`createDoor` in services/edge), is composed
  * by the cli into the plugin's process, and is the only writer of the map files.
  */
 import type { Label } from "./label.ts";
+import type { Network } from "./network.ts";
 
 /** A label that is served now, and since when. */
 export type LiveEntry = { readonly label: Label; readonly since: Date };
@@ -16,6 +17,7 @@ export type DoorState = {
   readonly live: readonly LiveEntry[];
   readonly lastSeen: ReadonlyMap<Label, Date>;
   readonly blocked: ReadonlySet<Label>;
+  readonly blockedNetworks: ReadonlySet<Network>;
 };
 
 /**
@@ -41,6 +43,13 @@ export type Door = {
   /** 403 for every request from now on, live or not. */
   block(label: Label): Promise<void>;
   unblock(label: Label): Promise<void>;
+  /**
+   * 403 for every visitor of this network from now on, on every host, and no control connection from it. What is open from
+   * it, visitors and clients alike, is ended at once. As durable as `block`.
+   */
+  blockNetwork(network: Network): Promise<void>;
+  /** Takes back the block of exactly this network: what another blocked network covers too stays blocked. */
+  unblockNetwork(network: Network): Promise<void>;
   /**
    * The connection that frps knows as `clientAddress` (`ip:port`, frp's `client_address`) at this moment; undefined when the
    * edge has none: the client has left. Ask at Login and keep the id: ports are used again, so an address names nobody

@@ -685,6 +685,12 @@ const catalogue = {
     remedy: "Ask the operator of this service.",
     voices: ["edge", "hook", "token"],
   },
+  NETWORK_BLOCKED: {
+    status: 403,
+    sentence: "The network that this comes from is blocked by the operator.",
+    remedy: "Ask the operator of this service.",
+    voices: ["edge", "hook"],
+  },
   UNKNOWN_HOST: {
     status: 404,
     sentence: "This name is not a wallet's address.",

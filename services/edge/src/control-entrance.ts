@@ -1,5 +1,5 @@
 /**
- * The way in at the control port: an address that has too much of it is turned away before TLS costs anything, the others
+ * The way in at the control port: an address that is blocked or has too much of it is turned away before TLS costs anything, the others
  * get TLS, and who has shaken hands is handed on with the address it truly has.
  */
 import { createServer, type Socket } from "node:net";
@@ -18,6 +18,8 @@ export type ControlOrigin = { readonly address: string; readonly source: string 
 
 export type ControlEntrance = {
   readonly port: number;
+  /** Resets every connection that comes from such an address, also one whose handshake is under way. */
+  end(isUnwanted: (address: string) => boolean): void;
   /** Lets nobody in any more; who is in stays. */
   close(): void;
   /** Ends everybody. */
@@ -81,6 +83,9 @@ export async function openControlEntrance(options: {
   server.on("error", (error) => log.error({ reason: error.message }, "the control listener reported an error"));
   return {
     port,
+    end(isUnwanted) {
+      for (const socket of sockets) if (isUnwanted(socket.remoteAddress ?? "")) socket.resetAndDestroy();
+    },
     close() {
       server.close();
     },

@@ -8,6 +8,7 @@ function makeDoorkeeper(limits: { connectionsPerAddress: number; loginsPerAddres
   const lines: object[] = [];
   const note = (fields: object, message: string): void => void lines.push({ ...fields, message });
   const doorkeeper = createControlDoorkeeper(limits, {
+    isBlocked: () => false,
     now: () => new Date(clock.at),
     log: { debug() {}, info() {}, warn: note, error() {} },
   });

@@ -1,7 +1,8 @@
 /**
- * What one address may have of the control port: so many connections at once, so many new ones and so many logins a minute.
- * Everybody is counted alike, this machine too, by IPv4 address or by the /64 of an IPv6 one, which is the least that a
- * subscriber is given. What is refused is counted, and told at most once a minute, with the network it came from.
+ * Whom the control port lets in: nobody from a blocked network, and of everybody else so many connections at once, so many
+ * new ones and so many logins a minute. Everybody is counted alike, this machine too, by IPv4 address or by the /64 of an
+ * IPv6 one, which is the least that a subscriber is given. What is refused is counted, and told at most once a minute, with
+ * the network it came from.
  */
 import { createRateLimiter, deriveAddressPrefix } from "@keyhole/core";
 import { countedNetwork } from "./addresses.ts";
@@ -27,7 +28,7 @@ export type ControlDoorkeeper = {
 
 export function createControlDoorkeeper(
   limits: ControlLimits,
-  options: { readonly now: () => Date; readonly log: Log },
+  options: { readonly isBlocked: (address: string) => boolean; readonly now: () => Date; readonly log: Log },
 ): ControlDoorkeeper {
   const { now, log } = options;
   const perMinute = { count: limits.loginsPerAddressPerMinute, perSeconds: 60 };
@@ -54,6 +55,7 @@ export function createControlDoorkeeper(
 
   return {
     admit(address) {
+      if (options.isBlocked(address)) return refuse("a control connection was refused: its network is blocked", address);
       const network = countedNetwork(address);
       const count = open.get(network) ?? 0;
       if (count >= limits.connectionsPerAddress) return refuse("a control connection was refused: its address has too many", address);

@@ -2,8 +2,8 @@
  * Port 7000: TLS for frpc ends here (DESIGN.md §1), and a plain TCP connection goes on to frps on loopback. frps knows the
  * client by the outgoing connection's own address, so that address is written down together with the true source *before*
  * the first byte is passed: by the time the plugin sees a Login, `connectionOf` knows the connection, and gives it a name
- * that is never used again (ports are). Closed without an answer: what its address has too many of, what does not speak TLS,
- * what speaks HTTP inside it, and what nobody claims.
+ * that is never used again (ports are). Closed without an answer: what comes from a blocked network, what its address has
+ * too many of, what does not speak TLS, what speaks HTTP inside it, and what nobody claims.
  */
 import { connect, type Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
@@ -14,6 +14,7 @@ import { type ControlLimits, createControlDoorkeeper } from "./control-limits.ts
 import { joinSockets } from "./join-sockets.ts";
 import type { ListenOn } from "./listen.ts";
 import type { Log } from "./log.ts";
+import { refuseHttp } from "./refuse-http.ts";
 
 const connectMs = 3000;
 /** frpc logs in as soon as it is connected; who has no session by then only keeps a connection of ours and of frps. */
@@ -22,6 +23,8 @@ const defaultClaimTimeoutMs = 15_000;
 export type ControlListener = {
   readonly port: number;
   cut(connectionId: string): boolean;
+  /** Ends every connection, on both sides, that comes from a network that is blocked by now. Tells how many were there. */
+  cutBlocked(): number;
   claim(connectionId: string, session: { readonly holder: string; readonly label: Label }): void;
   release(connectionId: string): void;
   keepOnly(holders: ReadonlySet<string>): void;
@@ -53,6 +56,7 @@ export async function startControlListener(options: {
   readonly keyFile: string;
   readonly frps: { readonly host: string; readonly port: number };
   readonly limits: ControlLimits;
+  readonly isBlocked: (address: string) => boolean;
   readonly claimTimeoutMs?: number;
   /** The last connection that was claimed for a label has ended, whoever ended it. */
   readonly onLost: (label: Label) => void;
@@ -194,6 +198,12 @@ export async function startControlListener(options: {
       log.info({ clientAddress: pair.clientAddress, source: pair.source }, "a control connection was cut");
       return true;
     },
+    cutBlocked() {
+      const unwanted = [...pairs.values()].filter(({ address }) => options.isBlocked(address));
+      for (const pair of unwanted) end(pair);
+      entrance.end(options.isBlocked);
+      return unwanted.length;
+    },
     claim(connectionId, { holder, label }) {
       const pair = pairs.get(connectionId);
       if (pair === undefined) return;
@@ -227,27 +237,5 @@ export async function startControlListener(options: {
       for (const pair of [...pairs.values()]) end(pair);
       entrance[Symbol.dispose]();
     },
-  };
-}
-
-const httpStart = Buffer.from("GET ");
-
-/**
- * frps opens a WebSocket listener of its own for connections that begin with a GET (DESIGN.md §1: nobody reaches it). The
- * first bytes wait until they can be told apart from that; nothing of a GET is passed.
- */
-function refuseHttp(refuse: () => void): (chunk: Buffer) => Buffer | undefined {
-  let waiting: Buffer | undefined = Buffer.alloc(0);
-  return (chunk) => {
-    if (waiting === undefined) return chunk;
-    const start: Buffer = waiting.length === 0 ? chunk : Buffer.concat([waiting, chunk]);
-    const compared = Math.min(start.length, httpStart.length);
-    if (!start.subarray(0, compared).equals(httpStart.subarray(0, compared))) {
-      waiting = undefined;
-      return start;
-    }
-    waiting = start;
-    if (compared === httpStart.length) refuse();
-    return undefined;
   };
 }

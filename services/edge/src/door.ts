@@ -1,14 +1,14 @@
 /**
  * The one adapter between the plugin and a running edge (DESIGN.md §1), and the only writer of the map files. File first,
  * then runtime: at most the file is newer, never older, than what a restarted edge needs. Taking away comes first, though:
- * a label that leaves or is blocked is gone from the runtime even when the disk is full or slow, and only the block's
+ * a label that leaves, and what is blocked, is gone from the runtime even when the disk is full or slow, and only the block's
  * acknowledgement waits for the disk. Logins go on with a full disk too, so `put` does not fail for it.
  *
  * An edge in another process may be away. Coming and going is then in the files only. A block is as good without an edge as
  * with one, since nobody serves and the next edge reads the file; but it is not acknowledged when an edge may be there that
  * has not heard of it.
  */
-import { type Door, Fault, type Label, type LiveEntry } from "@keyhole/core";
+import { type Door, Fault, type Label, type LiveEntry, type Network } from "@keyhole/core";
 import { createReachEdge } from "./edge-absence.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import type { Log } from "./log.ts";
@@ -22,6 +22,12 @@ const patienceMs = 200;
 const manySeen = 5000;
 const seenEveryMs = 2000;
 
+/** What of one kind is blocked and since when, with the file that says so. */
+type Blocks<Key> = { readonly file: string; since: Map<Key, string> };
+
+/** What is acknowledged only when these files are on the disk. */
+type Promised = { readonly what: string; readonly files: readonly string[] };
+
 /** Makes the door to a running edge. Has no effect until it is used; `log` gets what the disk refused. */
 export function createDoor(options: {
   readonly mapsDir: string;
@@ -34,10 +40,12 @@ export function createDoor(options: {
   /** What the files say, or will say after the commit under way. An entry's identity tells whether a later call overtook it. */
   let live = new Map<Label, LiveEntry>();
   let lastSeen = new Map<Label, Date>();
-  let blocked = new Map<Label, string>();
+  const labelBlocks: Blocks<Label> = { file: mapNames.blocked, since: new Map() };
+  const networkBlocks: Blocks<Network> = { file: mapNames.blockedNetworks, since: new Map() };
   const writer = createMapWriter(mapsDir, [
     // Blocks first: of all files they matter most when the disk has room for one more.
-    { name: mapNames.blocked, isFlushed: true, render: () => renderMap(blocked) },
+    { name: labelBlocks.file, isFlushed: true, render: () => renderMap(labelBlocks.since) },
+    { name: networkBlocks.file, isFlushed: true, render: () => renderMap(networkBlocks.since) },
     { name: mapNames.live, isFlushed: false, render: () => renderMap(timesOfLive(live)) },
     { name: mapNames.lastSeen, isFlushed: false, render: () => renderMap(times(lastSeen)) },
   ]);
@@ -54,7 +62,8 @@ export function createDoor(options: {
         isLoaded = true;
         live = new Map([...content.live].map(([label, since]) => [label, { label, since }]));
         lastSeen = new Map(content.lastSeen);
-        blocked = new Map(content.blocked);
+        labelBlocks.since = new Map(content.blocked);
+        networkBlocks.since = new Map(content.blockedNetworks);
         return undefined;
       },
       (error: Error) => {
@@ -81,14 +90,16 @@ export function createDoor(options: {
       lastSeen.delete(oldest);
     }
   };
-  const expectDurable = (failed: CommitResult, what: string): void => {
-    const cause = failed.get(mapNames.blocked);
-    if (cause === undefined) return;
-    throw new Fault(
-      "STATE_UNWRITABLE",
-      `${what} is not durable: ${mapNames.blocked} in ${mapsDir} cannot be written (${cause.message}). Free or mend the disk and repeat the command.`,
-      { cause },
-    );
+  const expectDurable = (failed: CommitResult, { what, files }: Promised): void => {
+    for (const file of files) {
+      const cause = failed.get(file);
+      if (cause === undefined) continue;
+      throw new Fault(
+        "STATE_UNWRITABLE",
+        `${what} is not durable: ${file} in ${mapsDir} cannot be written (${cause.message}). Free or mend the disk and repeat the command.`,
+        { cause },
+      );
+    }
   };
 
   /** Tells the edge what must not be lost: an edge that is gone reads it from the files, one that is silent must hear it. */
@@ -102,11 +113,29 @@ export function createDoor(options: {
    * Tells the edge, at the latest after a moment, and waits for the files. An edge that was gone then may have been started
    * since, and may have read them before they were written: it is told after all.
    */
-  const insistBoth = async (committed: Promise<CommitResult>, what: string, call: () => Promise<void>): Promise<void> => {
+  const insistBoth = async (committed: Promise<CommitResult>, promised: Promised, call: () => Promise<void>): Promise<void> => {
     const wasWritten = await settledWithin(committed, patienceMs);
     const heard = await insist(call);
-    expectDurable(await committed, what);
+    expectDurable(await committed, promised);
     if (heard === "gone" && !wasWritten) await insist(call);
+  };
+
+  const block = async <Key extends Label | Network>(blocks: Blocks<Key>, key: Key, tell: () => Promise<void>): Promise<void> => {
+    const unreadable = await load();
+    blocks.since.set(key, now().toISOString());
+    await insistBoth(commit([blocks.file], unreadable), { what: "The block", files: [blocks.file] }, async () => {
+      if (blocks.since.has(key)) await tell();
+    });
+  };
+  const unblock = async <Key extends Label | Network>(blocks: Blocks<Key>, key: Key, tell: () => Promise<void>): Promise<void> => {
+    const unreadable = await load();
+    const former = blocks.since.get(key);
+    blocks.since.delete(key);
+    const failed = await commit([blocks.file], unreadable);
+    // The file still says blocked; so do we.
+    if (failed.has(blocks.file) && former !== undefined && !blocks.since.has(key)) blocks.since.set(key, former);
+    expectDurable(failed, { what: "The unblocking", files: [blocks.file] });
+    if (!blocks.since.has(key)) await insist(tell);
   };
 
   /** A long list of who was here is megabytes, and whoever leaves would write all of it: then it is written now and then. */
@@ -143,35 +172,28 @@ export function createDoor(options: {
       isLoaded = true;
       live = new Map(state.live.map((entry) => [entry.label, entry]));
       lastSeen = newest(state.lastSeen);
-      const since = now().toISOString();
-      const former = blocked;
-      blocked = new Map([...state.blocked].map((label) => [label, former.get(label) ?? since]));
-      const committed = commit([mapNames.blocked, mapNames.live, mapNames.lastSeen], undefined);
+      const at = now().toISOString();
+      labelBlocks.since = sinceWhen(state.blocked, labelBlocks.since, at);
+      networkBlocks.since = sinceWhen(state.blockedNetworks, networkBlocks.since, at);
+      const files = [labelBlocks.file, networkBlocks.file];
+      const committed = commit([...files, mapNames.live, mapNames.lastSeen], undefined);
       // As it is by then: calls that came meanwhile are in it, and their own turn at the runtime comes after this one.
-      const push = () => runtime.replaceAll({ live: [...live.values()], lastSeen, blocked: new Set(blocked.keys()) });
-      await insistBoth(committed, "The list of blocked addresses", push);
+      const push = () =>
+        runtime.replaceAll({
+          live: [...live.values()],
+          lastSeen,
+          blocked: new Set(labelBlocks.since.keys()),
+          blockedNetworks: new Set(networkBlocks.since.keys()),
+        });
+      await insistBoth(committed, { what: "The list of blocks", files }, push);
     },
     async handOver(label) {
       await reach(() => runtime.handOver(label));
     },
-    async block(label) {
-      const unreadable = await load();
-      blocked.set(label, now().toISOString());
-      const committed = commit([mapNames.blocked], unreadable);
-      await insistBoth(committed, "The block", async () => {
-        if (blocked.has(label)) await runtime.block(label);
-      });
-    },
-    async unblock(label) {
-      const unreadable = await load();
-      const former = blocked.get(label);
-      blocked.delete(label);
-      const failed = await commit([mapNames.blocked], unreadable);
-      // The file still says blocked; so do we.
-      if (failed.has(mapNames.blocked) && former !== undefined && !blocked.has(label)) blocked.set(label, former);
-      expectDurable(failed, "The unblocking");
-      if (!blocked.has(label)) await insist(() => runtime.unblock(label));
-    },
+    block: (label) => block(labelBlocks, label, () => runtime.block(label)),
+    unblock: (label) => unblock(labelBlocks, label, () => runtime.unblock(label)),
+    blockNetwork: (network) => block(networkBlocks, network, () => runtime.blockNetwork(network)),
+    unblockNetwork: (network) => unblock(networkBlocks, network, () => runtime.unblockNetwork(network)),
     async cut(connectionId) {
       const reached = await reach(() => runtime.cut(connectionId));
       return "value" in reached && reached.value;
@@ -207,6 +229,11 @@ function settledWithin(promise: Promise<unknown>, waitMs: number): Promise<boole
     };
     promise.then(done, done);
   });
+}
+
+/** What is to be blocked, each with the time of its block: what was blocked before keeps its own. */
+function sinceWhen<Key>(keys: ReadonlySet<Key>, former: ReadonlyMap<Key, string>, at: string): Map<Key, string> {
+  return new Map([...keys].map((key) => [key, former.get(key) ?? at]));
 }
 
 function newest(lastSeen: ReadonlyMap<Label, Date>): Map<Label, Date> {

@@ -7,5 +7,5 @@
  */
 import type { Door } from "@keyhole/core";
 
-/** A running edge, as `createDoor` drives it. `put`, `delete` with `ended`, and `block` also end what is under way (README). */
+/** A running edge, as `createDoor` drives it. `put`, `delete` with `ended`, `block` and `blockNetwork` also end what is under way (README). */
 export type EdgeRuntime = Door;

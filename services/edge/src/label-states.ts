@@ -14,6 +14,9 @@ export const transitionMs = 1500;
 /** How long after its start an edge counts on clients to come back: frpc dials again 0.3 to 1 s after its connection broke. */
 export const returnMs = 3000;
 
+/** What the files say of labels. */
+type LabelContent = Pick<MapContent, "live" | "lastSeen" | "blocked">;
+
 /** Somebody who waits for a label and may leave before anything happens. */
 export type Waiting = { isGone: boolean; whenGone: (() => void) | undefined };
 
@@ -28,7 +31,7 @@ export type LabelStates = {
   lastSeen(label: Label): Date | undefined;
   put(entry: LiveEntry): void;
   delete(label: Label, leave: { readonly lastSeen: Date; readonly reason: LeaveReason }): void;
-  replaceAll(state: DoorState): void;
+  replaceAll(state: Pick<DoorState, "live" | "lastSeen" | "blocked">): void;
   handOver(label: Label): void;
   block(label: Label): void;
   unblock(label: Label): void;
@@ -46,7 +49,7 @@ export type LabelStates = {
 };
 
 /** What the files say is where it begins; `fresh` says that clients are awaited, and since when. */
-export function createLabelStates(start: MapContent, fresh?: { readonly at: Date; readonly forMs: number }): LabelStates {
+export function createLabelStates(start: LabelContent, fresh?: { readonly at: Date; readonly forMs: number }): LabelStates {
   let live = new Map<Label, Date>(start.live);
   let lastSeen = new Map<Label, Date>(start.lastSeen);
   let blocked = new Set<Label>(start.blocked.keys());
@@ -197,7 +200,7 @@ export function createLabelStates(start: MapContent, fresh?: { readonly at: Date
 }
 
 /** Labels that were live when the former edge ended, or whose leaving was written down around then. */
-function recentLabels(start: MapContent, fresh: { readonly at: Date; readonly forMs: number }): Set<Label> {
+function recentLabels(start: LabelContent, fresh: { readonly at: Date; readonly forMs: number }): Set<Label> {
   if (fresh.forMs <= 0) return new Set();
   const recent = new Set(start.live.keys());
   for (const [label, date] of start.lastSeen) if (Math.abs(fresh.at.getTime() - date.getTime()) <= fresh.forMs) recent.add(label);

@@ -1,7 +1,7 @@
 /**
  * Writes the map files: whole, to a neighbour, then renamed, so that a reader sees the old one or the new one. Changes that
- * come while a write is under way share the next one (group commit). `blocked.map` is flushed to the disk before the
- * rename: a block is acknowledged only when it is durable (invariant 12).
+ * come while a write is under way share the next one (group commit). The files of blocks are flushed to the disk before
+ * the rename: a block is acknowledged only when it is durable (invariant 12).
  */
 import { chmod, mkdir, open, rename, unlink } from "node:fs/promises";
 import { join } from "node:path";

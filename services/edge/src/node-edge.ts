@@ -2,7 +2,7 @@
  * The embedded door: visitors' port and control port in one Node process (DESIGN.md §1). It reads the map files once, at
  * its start, so that it answers honestly with nothing else of ours alive; after that the door changes it in memory.
  */
-import type { Label } from "@keyhole/core";
+import { createBlockedNetworks } from "./blocked-networks.ts";
 import type { ControlLimits } from "./control-limits.ts";
 import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
@@ -13,6 +13,7 @@ import { createLabelTraffic } from "./label-traffic.ts";
 import type { ListenOn } from "./listen.ts";
 import type { Log } from "./log.ts";
 import { readMapFiles } from "./map-files.ts";
+import { createNodeRuntime } from "./node-runtime.ts";
 import { createUpstream } from "./upstream.ts";
 import { createVisitorAddress } from "./visitor-address.ts";
 import { startVisitorsListener } from "./visitors-listener.ts";
@@ -75,7 +76,7 @@ export type EdgeStats = {
   readonly bytesOutTotal: number;
   readonly controlBytesInTotal: number;
   readonly controlBytesOutTotal: number;
-  /** Control connections that were closed before TLS, because their address had too many or connected too often. */
+  /** Control connections that were closed before TLS, because their network is blocked or their address had too many or connected too often. */
   readonly refusedConnectionsTotal: number;
   /** Logins that were to be refused because their address logged in too often. */
   readonly limitedLoginsTotal: number;
@@ -98,7 +99,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const { log, now } = options;
   const counters = createEdgeCounters();
   const visitorAddress = createVisitorAddress(options.trustedProxies);
-  const states = createLabelStates(await readMapFiles(options.mapsDir, log), { at: now(), forMs: options.returnMs ?? returnMs });
+  const files = await readMapFiles(options.mapsDir, log);
+  const states = createLabelStates(files, { at: now(), forMs: options.returnMs ?? returnMs });
+  const networks = createBlockedNetworks(files.blockedNetworks.keys());
   const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
   const serviceRoom = createHoldRoom(serviceHoldLimits);
@@ -139,6 +142,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     serviceRoom,
     edgePassword: options.tokenService.edgePassword,
     visitorAddress,
+    isBlocked: networks.isBlocked,
     idleMs,
     counters,
     now,
@@ -151,6 +155,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     keyFile: options.control.keyFile,
     frps: { host: options.frps.host, port: options.frps.bindPort },
     limits: options.limits,
+    isBlocked: networks.isBlocked,
     ...(options.claimTimeoutMs === undefined ? {} : { claimTimeoutMs: options.claimTimeoutMs }),
     // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
     onLost(label) {
@@ -163,51 +168,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     throw error;
   });
 
-  const runtime: EdgeRuntime = {
-    async put(entry) {
-      states.put(entry);
-      // After the state: what is ended here asks it where to go.
-      traffic.endMarked(entry.label);
-    },
-    async delete(label, leave) {
-      states.delete(label, leave);
-      if (leave.reason === "ended") traffic.endAll(label);
-    },
-    async replaceAll(state) {
-      states.replaceAll(state);
-      for (const label of state.blocked) traffic.endAll(label);
-    },
-    async handOver(label: Label) {
-      states.handOver(label);
-      traffic.mark(label);
-    },
-    async block(label) {
-      states.block(label);
-      traffic.endAll(label);
-    },
-    async unblock(label) {
-      states.unblock(label);
-    },
-    async cut(connectionId) {
-      return control.cut(connectionId);
-    },
-    async claim(connectionId, session) {
-      control.claim(connectionId, session);
-    },
-    async release(connectionId) {
-      control.release(connectionId);
-    },
-    async keepOnly(holders) {
-      control.keepOnly(holders);
-    },
-    async claimedBy(holder) {
-      return control.claimedBy(holder);
-    },
-    async connectionOf(clientAddress) {
-      return control.connectionOf(clientAddress);
-    },
-  };
-
+  const runtime = createNodeRuntime({ states, traffic, networks, control, visitors, log });
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {

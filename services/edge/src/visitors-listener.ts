@@ -3,13 +3,14 @@
  * problem document and a closed connection. Everything it lets through is judged by its form and its host, and then served
  * by exactly one of three: the token service, a label's tunnel, or an answer of ours.
  */
-import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from "node:http";
+import { createServer, type IncomingMessage, type Server, ServerResponse } from "node:http";
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { RefusalCode } from "@keyhole/core";
 import { sendAnswer, writeRawAnswer } from "./answers.ts";
 import { openCertificate } from "./certificate.ts";
+import { cutVisitors } from "./cut-visitors.ts";
 import { drainVisitors } from "./drain-visitors.ts";
 import { classOf, type EdgeCounters } from "./edge-stats.ts";
 import { Exchange } from "./exchange.ts";
@@ -24,6 +25,7 @@ import { isWebSocketRequest, type RequestForm, readRequestForm } from "./request
 import { renderRequestHeaders } from "./request-headers.ts";
 import { serveService } from "./serve-service.ts";
 import { serveTunnel } from "./serve-tunnel.ts";
+import { serverOptions } from "./server-options.ts";
 import { createTurns } from "./turns.ts";
 import { proxyUpgrade, type VisitorSide } from "./upgrade.ts";
 import type { Upstream } from "./upstream.ts";
@@ -34,6 +36,8 @@ export type VisitorsListener = {
   readonly port: number;
   readonly isSecure: boolean;
   connections(): number;
+  /** Ends every connection whose visitor's network is blocked by now, whatever is under way on it. Tells how many. */
+  cutBlocked(): number;
   /** Stops accepting, and resolves when every visitor has its answer and is gone: at most after `graceMs`. */
   close(graceMs: number): Promise<void>;
 };
@@ -51,26 +55,14 @@ export type VisitorsDeps = {
   readonly serviceRoom: HoldRoom;
   readonly edgePassword: string;
   readonly visitorAddress: DeriveVisitorAddress;
+  /** Asked once for each request, when it is its turn. */
+  readonly isBlocked: (address: string) => boolean;
   /** How long a connection without a request is kept. */
   readonly idleMs: number;
   readonly counters: EdgeCounters;
   readonly now: () => Date;
   readonly newRequestId: () => string;
   readonly log: Log;
-};
-
-const serverOptions: ServerOptions = {
-  insecureHTTPParser: false,
-  // A request without Host is answered by us, with a problem document.
-  requireHostHeader: false,
-  maxHeaderSize: 16 * 1024,
-  headersTimeout: 10_000,
-  requestTimeout: 0,
-  connectionsCheckingInterval: 2000,
-  keepAlive: true,
-  keepAliveInitialDelay: 60_000,
-  noDelay: true,
-  shouldUpgradeCallback: (req) => isWebSocketRequest(req),
 };
 
 export async function startVisitorsListener(deps: VisitorsDeps): Promise<VisitorsListener> {
@@ -93,7 +85,18 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     if (isDraining) res.shouldKeepAlive = false;
     return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
   };
-  const lineUp = (exchange: Exchange, work: () => void): void => turns.lineUp(exchange, () => safely(exchange.req.socket, work));
+  const refuse = (exchange: Exchange, code: RefusalCode): void => {
+    counters.requestsTotal[classOf(code)] += 1;
+    sendAnswer(exchange, code);
+  };
+  const lineUp = (exchange: Exchange, work: () => void): void =>
+    turns.lineUp(exchange, () =>
+      safely(exchange.req.socket, () => {
+        if (exchange.isGone) return;
+        if (deps.isBlocked(exchange.source)) refuse(exchange, "NETWORK_BLOCKED");
+        else work();
+      }),
+    );
 
   const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean, upgrade?: VisitorSide): void => {
     const form = readRequestForm(req, deps.names);
@@ -102,12 +105,10 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   };
   const serveForm = (exchange: Exchange, form: RequestForm, upgrade: VisitorSide | undefined): void => {
     const { req } = exchange;
-    if (exchange.isGone) return;
     if (form.kind === "refused") {
-      counters.requestsTotal[classOf(form.code)] += 1;
       // Who says one thing in two ways may mean another: what comes behind it on this connection is read by nobody.
       if (form.code === "REQUEST_MALFORMED" || form.code === "HOST_INVALID") exchange.res.shouldKeepAlive = false;
-      sendAnswer(exchange, form.code);
+      refuse(exchange, form.code);
       return;
     }
     const isWebSocket = upgrade !== undefined && form.kind === "tunnel";
@@ -174,10 +175,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   server.on("checkExpectation", (req, res) =>
     safely(req.socket, () => {
       const exchange = take(req, res, readRequestForm(req, deps.names).hasBody, true);
-      lineUp(exchange, () => {
-        counters.requestsTotal.refused += 1;
-        sendAnswer(exchange, "EXPECTATION_FAILED");
-      });
+      lineUp(exchange, () => refuse(exchange, "EXPECTATION_FAILED"));
     }),
   );
   server.on("upgrade", (req, socket, head) =>
@@ -241,6 +239,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     ...bound,
     isSecure: certificate !== undefined,
     connections: () => sockets.size,
+    cutBlocked: () => cutVisitors(sockets, turns, deps.isBlocked),
     async close(graceMs) {
       isDraining = true;
       certificate?.[Symbol.dispose]();

@@ -21,7 +21,7 @@ export type UpkeepDeps = {
   readonly adoption: Adoption;
   readonly readFrps: ReadFrps;
   readonly sessions: SessionStore;
-  readonly blocks: Pick<Blocks, "labels">;
+  readonly blocks: Pick<Blocks, "labels" | "networks">;
   readonly door: Door;
   readonly connections: SessionConnections;
   readonly kick: (runId: string, why: string) => void;
@@ -73,7 +73,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     const live = [...registry.all()].flatMap(({ label, connectedAt }) =>
       connectedAt === undefined ? [] : [{ label, since: connectedAt }],
     );
-    await door.replaceAll({ live, lastSeen, blocked: deps.blocks.labels() });
+    await door.replaceAll({ live, lastSeen, blocked: deps.blocks.labels(), blockedNetworks: deps.blocks.networks() });
     const living = [...registry.all()];
     for (let start = 0; start < living.length; start += reclaimedAtOnce) {
       const some = living.slice(start, start + reclaimedAtOnce);

@@ -113,6 +113,8 @@ function createDoor(onPush: () => void): Door {
     handOver: nothing,
     block: nothing,
     unblock: nothing,
+    blockNetwork: nothing,
+    unblockNetwork: nothing,
     connectionOf: async (clientAddress) => ({ id: clientAddress, source: clientAddress }),
     claim: nothing,
     release: nothing,

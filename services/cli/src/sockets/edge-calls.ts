@@ -2,7 +2,7 @@
  * The calls of `edge.sock` as JSON: one codec for both ends. A batch is an ordered list of calls, so that what the plugin
  * says about a label arrives in the order in which it was said.
  */
-import { type Label, parseLabel } from "@keyhole/core";
+import { type Label, type Network, parseLabel, parseNetwork } from "@keyhole/core";
 import type { EdgeRuntime } from "@keyhole/edge";
 import { z } from "zod";
 
@@ -12,6 +12,12 @@ const label = z.string().transform((text, context): Label => {
   context.addIssue({ code: "custom", message: "must be a label" });
   return z.NEVER;
 });
+const network = z.string().transform((text, context): Network => {
+  const parsed = parseNetwork(text);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: "custom", message: "must be a network" });
+  return z.NEVER;
+});
 const instant = z.iso.datetime().transform((text) => new Date(text));
 const dated = z.array(z.tuple([label, instant]));
 const shortText = z.string().max(256);
@@ -19,10 +25,18 @@ const shortText = z.string().max(256);
 const edgeCall = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("put"), label, since: instant }),
   z.strictObject({ method: z.literal("delete"), label, lastSeen: instant, reason: z.enum(["offline", "ended"]) }),
-  z.strictObject({ method: z.literal("replaceAll"), live: dated, lastSeen: dated, blocked: z.array(label) }),
+  z.strictObject({
+    method: z.literal("replaceAll"),
+    live: dated,
+    lastSeen: dated,
+    blocked: z.array(label),
+    blockedNetworks: z.array(network),
+  }),
   z.strictObject({ method: z.literal("handOver"), label }),
   z.strictObject({ method: z.literal("block"), label }),
   z.strictObject({ method: z.literal("unblock"), label }),
+  z.strictObject({ method: z.literal("blockNetwork"), network }),
+  z.strictObject({ method: z.literal("unblockNetwork"), network }),
   z.strictObject({ method: z.literal("cut"), connectionId: shortText }),
   z.strictObject({ method: z.literal("claim"), connectionId: shortText, holder: z.string().max(64), label }),
   z.strictObject({ method: z.literal("release"), connectionId: shortText }),
@@ -59,6 +73,7 @@ export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeo
         live: call.live.map(([one, since]) => ({ label: one, since })),
         lastSeen: new Map(call.lastSeen),
         blocked: new Set(call.blocked),
+        blockedNetworks: new Set(call.blockedNetworks),
       });
     case "handOver":
       return await runtime.handOver(call.label);
@@ -66,6 +81,10 @@ export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeo
       return await runtime.block(call.label);
     case "unblock":
       return await runtime.unblock(call.label);
+    case "blockNetwork":
+      return await runtime.blockNetwork(call.network);
+    case "unblockNetwork":
+      return await runtime.unblockNetwork(call.network);
     case "cut":
       return await runtime.cut(call.connectionId);
     case "claim":

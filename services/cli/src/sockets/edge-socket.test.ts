@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Door, Fault, type Label, parseLabel } from "@keyhole/core";
+import { type Door, type DoorState, Fault, type Label, type Network, parseLabel, parseNetwork } from "@keyhole/core";
 import { Hono } from "hono";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Log } from "../log.ts";
@@ -12,6 +12,7 @@ import { socketPath } from "./socket-path.ts";
 import { startSocketServer } from "./socket-server.ts";
 
 const alice = parseLabel("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") as Label;
+const network = parseNetwork("2001:db8::/32") as Network;
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
 const since = new Date("2026-11-22T12:00:00.123Z");
 
@@ -43,6 +44,8 @@ async function startEdge(calls: unknown[], slow?: Promise<void>): Promise<AsyncD
     handOver: hear("handOver"),
     block: hear("block"),
     unblock: hear("unblock"),
+    blockNetwork: hear("blockNetwork"),
+    unblockNetwork: hear("unblockNetwork"),
     claim: hear("claim"),
     release: hear("release"),
     keepOnly: hear("keepOnly"),
@@ -74,16 +77,24 @@ describe("edge.sock", () => {
     const calls: unknown[] = [];
     stack.use(await startEdge(calls));
     const { runtime } = connect();
+    const state: DoorState = {
+      live: [{ label: alice, since }],
+      lastSeen: new Map([[alice, since]]),
+      blocked: new Set([alice]),
+      blockedNetworks: new Set([network]),
+    };
     await Promise.all([
       runtime.put({ label: alice, since }),
       runtime.handOver(alice),
       runtime.delete(alice, { lastSeen: since, reason: "ended" }),
       runtime.block(alice),
       runtime.unblock(alice),
+      runtime.blockNetwork(network),
+      runtime.unblockNetwork(network),
       runtime.claim("7-1", { holder: "holder", label: alice }),
       runtime.release("7-1"),
       runtime.keepOnly(new Set(["holder"])),
-      runtime.replaceAll({ live: [{ label: alice, since }], lastSeen: new Map([[alice, since]]), blocked: new Set([alice]) }),
+      runtime.replaceAll(state),
     ]);
     expect(calls).toEqual([
       ["put", { label: alice, since }],
@@ -91,10 +102,12 @@ describe("edge.sock", () => {
       ["delete", alice, { lastSeen: since, reason: "ended" }],
       ["block", alice],
       ["unblock", alice],
+      ["blockNetwork", network],
+      ["unblockNetwork", network],
       ["claim", "7-1", { holder: "holder", label: alice }],
       ["release", "7-1"],
       ["keepOnly", new Set(["holder"])],
-      ["replaceAll", { live: [{ label: alice, since }], lastSeen: new Map([[alice, since]]), blocked: new Set([alice]) }],
+      ["replaceAll", state],
     ]);
     expect(await Promise.all([runtime.cut("known"), runtime.cut("gone")])).toEqual([true, false]);
     expect(await Promise.all([runtime.claimedBy("holder"), runtime.claimedBy("x")])).toEqual(["7-1", undefined]);
@@ -161,6 +174,8 @@ describe("edge.sock", () => {
       { calls: [{ method: "open" }] },
       { calls: [{ method: "put", label: "x", since: "now" }] },
       { calls: [{ method: "cut", connectionId: "a", more: 1 }] },
+      { calls: [{ method: "blockNetwork", network: "0.0.0.0/0" }] },
+      { calls: [{ method: "replaceAll", live: [], lastSeen: [], blocked: [], blockedNetworks: ["localhost"] }] },
     ])
       await expect(client.call("POST", "/calls", body)).rejects.toMatchObject({ kind: "refused", message: expect.stringContaining("400") });
     await expect(client.call("GET", "/nothing")).rejects.toMatchObject({ kind: "refused" });
