@@ -1,7 +1,7 @@
 /**
  * Port: what the plugin may ask of the edge. The edge keeps live, last-seen and blocked labels and blocked networks itself,
- * so that it can answer honestly with nothing else of ours alive. One adapter implements it (`createDoor` in services/edge), is composed
- * by the cli into the plugin's process, and is the only writer of the map files.
+ * so that it can answer honestly with nothing else of ours alive. One adapter implements it (`createDoor` in services/edge),
+ * is composed by the cli into the plugin's process, and is the only writer of the map files.
  */
 import type { Label } from "./label.ts";
 import type { Network } from "./network.ts";
