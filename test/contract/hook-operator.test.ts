@@ -172,8 +172,12 @@ describe("block", () => {
     expect(bench.plugin.sessions().map(({ label }) => label)).toEqual([bob]);
     later(1000);
     for (const address of ["127.0.0.1:40001", "127.0.0.1:40003"])
-      expect(codeOf(await bench.login(alice, await bench.buyToken(alice), "", address))).toBe("ADDRESS_BLOCKED");
+      expect(codeOf(await bench.login(alice, await bench.buyToken(alice), "", address))).toBe("NETWORK_BLOCKED");
     admitted(await bench.login(alice, await bench.buyToken(alice), "", "127.0.0.1:40004"));
+    expect(bench.doorCalls.filter((call) => call.startsWith("block"))).toEqual(["block 203.0.113.0/24", "block 2001:db8::/32"]);
+    for (const { subject } of bench.plugin.blocks().filter((block) => block.subject.includes("::")))
+      expect(await operator().unblock(subject, "root")).toBe(true);
+    expect(bench.doorCalls.at(-1)).toBe("unblock 2001:db8::/32");
   });
 });
 

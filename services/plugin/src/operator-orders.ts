@@ -11,6 +11,7 @@ import {
   type EventDetail,
   isRevoked,
   type Label,
+  type Network,
   parseLabel,
   type SessionEnd,
   type SessionStore,
@@ -137,15 +138,9 @@ export function createOperatorOrders(deps: {
       const label = parseLabel(subject);
       if (label === undefined) {
         const from = [...registry.all()].filter(({ source }) => blocks.hasSource(source));
-        const evicted = Promise.all(from.map((session) => endings.evict(session, "evicted")));
-        return {
-          block,
-          ended: from.length,
-          enforced: attempt(
-            undefined,
-            evicted.then((all) => !all.includes(false)),
-          ),
-        };
+        const evicted = Promise.all(from.map((session) => endings.evict(session, "evicted"))).then((all) => !all.includes(false));
+        const told = attempt(undefined, door.blockNetwork(subject as Network));
+        return { block, ended: from.length, enforced: both(told, attempt(undefined, evicted)) };
       }
       const ended = registry.living(label).length;
       return { block, ended, enforced: both(attempt(label, door.block(label)), endAll(label, "evicted")) };
@@ -165,6 +160,6 @@ export function createOperatorOrders(deps: {
   /** An edge that could not be told refuses until it is told again with everything. */
   async function open(subject: BlockSubject): Promise<void> {
     const label = parseLabel(subject);
-    if (label !== undefined) await attempt(label, door.unblock(label));
+    await attempt(label, label === undefined ? door.unblockNetwork(subject as Network) : door.unblock(label));
   }
 }

@@ -82,6 +82,7 @@ export const finalCodes: ReadonlySet<RefusalCode> = new Set([
   "PROXY_LIMIT",
   "SUBDOMAIN_NOT_OWNED",
   "ADDRESS_BLOCKED",
+  "NETWORK_BLOCKED",
   "RATE_LIMITED",
   ...codeOfField.values(),
 ]);

@@ -125,6 +125,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     // When it has left, its Login waited for us and nobody waits for the answer: a client that serves must not go for it.
     const unwanted = connection === undefined ? undefined : judgeConnection(connection);
     if (unwanted !== undefined) return { granted: false, refusal: unwanted };
+    // It is in already when the edge could not be told of the block.
+    if (deps.blocks.hasSource(connection?.source)) return refuse("NETWORK_BLOCKED");
     const { recorded, newest } = read;
     // What was revoked since it was read counts too: whoever enforces it has looked for sessions before this one is there.
     const notBefore = notBefores.latest(label, read.notBefore);
@@ -134,7 +136,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
     const endsAt = credential.endsAt ?? recorded?.expiresAt ?? deriveUnrecordedEnd(credential.issuedAt, deps.ttlSeconds);
     const verdict = decideAdmission({
       now: now(),
-      isBlocked: deps.blocks.isBlocked(label) || deps.blocks.hasSource(connection?.source),
+      isBlocked: deps.blocks.isBlocked(label),
       credential: { kind, issuedAt: credential.issuedAt, endsAt },
       notBefore,
       newest,
