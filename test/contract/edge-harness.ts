@@ -133,6 +133,7 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     limits: { connectionsPerAddress: 100_000, loginsPerAddressPerMinute: 1_000_000 },
     // Labels are settled from the start; who wants a fresh edge says so.
     returnMs: 0,
+    monotonicMs: () => performance.now(),
     newRequestId: () => `request-${requests++}`,
     log: { debug() {}, info: note("info"), warn: note("warn"), error: note("error") },
     ...rest,

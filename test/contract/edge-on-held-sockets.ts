@@ -51,6 +51,7 @@ async function serve(settings: string): Promise<void> {
     visitors: { fd: 3, ...(isSecure ? { certFile, keyFile } : {}) },
     control: { fd: 4, certFile, keyFile },
     now: () => new Date(),
+    monotonicMs: () => performance.now(),
     newRequestId: () => `${process.pid}-${requests++}`,
     log: { debug() {}, info() {}, warn() {}, error() {} },
   });

@@ -88,7 +88,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
       await store[Symbol.asyncDispose]();
       folder[Symbol.dispose]();
     };
-    return { ...service, faults, stop, [Symbol.asyncDispose]: stop };
+    return { ...service, app, faults, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await store[Symbol.asyncDispose]();
     folder[Symbol.dispose]();

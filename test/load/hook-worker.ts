@@ -78,6 +78,7 @@ const plugin = await startPlugin({
   sendKick: async () => {},
   readFrps: async () => "gone",
   reconcileMs: 3_600_000,
+  monotonicMs: () => performance.now(),
   now: () => new Date(),
   randomBytes,
   log,

@@ -324,6 +324,7 @@ export async function startHookBench(
       },
       reconcileMs: 3_600_000,
       now: () => bench.now,
+      monotonicMs: () => performance.now(),
       randomBytes,
       log,
     });

@@ -9,6 +9,7 @@ export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from 
 export { publicKeyOfSeed, signEd25519, verifyEd25519 } from "./ed25519.ts";
 export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export { Fault, type FaultCode } from "./fault.ts";
+export { createHistogram, type Histogram, type HistogramFigures } from "./histogram.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
 export { type CompactJws, decodeBase64Url, type Jws, parseCompactJws, parseJws } from "./jws.ts";
@@ -47,6 +48,7 @@ export {
   type TokenStore,
 } from "./store.ts";
 export { parseStrictJson, type StrictJson } from "./strict-json.ts";
+export { createTally, type Tally } from "./tally.ts";
 export { mintTicket, readTicket, type Ticket } from "./ticket.ts";
 export {
   deriveTunnelJwtClaims,

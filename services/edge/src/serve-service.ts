@@ -24,10 +24,10 @@ export async function serveService(exchange: Exchange, headers: readonly string[
   if (outcome.kind === "broken" && exchange.isRepeatable && !exchange.isGone) outcome = await askPatiently(exchange, headers, deps);
   const code = codeOf(outcome);
   if (code === undefined) {
-    service.counters.requestsTotal.proxied += 1;
+    service.counters.requestsTotal.service.proxied += 1;
     return;
   }
-  if (!exchange.isGone) service.counters.requestsTotal[classOf(code)] += 1;
+  if (!exchange.isGone) service.counters.requestsTotal.service[classOf(code)] += 1;
   sendAnswer(exchange, code);
 }
 

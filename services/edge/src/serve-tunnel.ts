@@ -40,7 +40,7 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
   let isSpent = false;
 
   const answer = (code: RefusalCode, facts?: Facts): void => {
-    if (!exchange.isGone) deps.frps.counters.requestsTotal[classOf(code)] += 1;
+    if (!exchange.isGone) deps.frps.counters.requestsTotal.tunnel[classOf(code)] += 1;
     sendAnswer(exchange, code, facts);
   };
   /** There is no app to blame when its client is gone. */
@@ -77,7 +77,7 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       const passage = traffic.enter(label);
       const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
-        deps.frps.counters.requestsTotal.proxied += 1;
+        deps.frps.counters.requestsTotal.tunnel.proxied += 1;
         if (!exchange.isGone) states.answered(label);
         return;
       }

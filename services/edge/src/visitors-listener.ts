@@ -91,7 +91,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
     const source = deps.visitorAddress(req.socket.remoteAddress, req.rawHeaders);
     if (isDraining) res.shouldKeepAlive = false;
-    return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
+    return new Exchange({ req, res, requestId: deps.newRequestId(), source, arrivedMs: counters.monotonicMs(), hasBody, awaitsContinue });
   };
   const lineUp = (exchange: Exchange, work: () => void): void => turns.lineUp(exchange, () => safely(exchange.req.socket, work));
 
@@ -104,7 +104,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     const { req } = exchange;
     if (exchange.isGone) return;
     if (form.kind === "refused") {
-      counters.requestsTotal[classOf(form.code)] += 1;
+      counters.requestsTotal.none[classOf(form.code)] += 1;
       // Who says one thing in two ways may mean another: what comes behind it on this connection is read by nobody.
       if (form.code === "REQUEST_MALFORMED" || form.code === "HOST_INVALID") exchange.res.shouldKeepAlive = false;
       sendAnswer(exchange, form.code);
@@ -139,7 +139,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   };
 
   const refuseRaw = (socket: Duplex, code: RefusalCode): void => {
-    counters.requestsTotal[classOf(code)] += 1;
+    counters.requestsTotal.none[classOf(code)] += 1;
     writeRawAnswer(socket, code, deps.newRequestId());
   };
 
@@ -175,7 +175,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     safely(req.socket, () => {
       const exchange = take(req, res, readRequestForm(req, deps.names).hasBody, true);
       lineUp(exchange, () => {
-        counters.requestsTotal.refused += 1;
+        counters.requestsTotal.none.refused += 1;
         sendAnswer(exchange, "EXPECTATION_FAILED");
       });
     }),

@@ -6,6 +6,7 @@ import type { Door, Label } from "@keyhole/core";
 import { withinTime } from "./answer-time.ts";
 import type { Kicks } from "./kicks.ts";
 import type { Log } from "./log.ts";
+import type { EvictionStage } from "./plugin-figures.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
@@ -26,8 +27,8 @@ export type HandOver = {
   displace(newcomer: Session, displaced: readonly Session[], withinMs: number): Promise<boolean>;
   /** True, once, when the label's holder was displaced and nobody has taken the label up since. */
   conclude(label: Label): boolean;
-  /** Ends the session's connection at the edge and at frps. Never rejects. */
-  disconnect(session: Session): Promise<void>;
+  /** Ends the session's connection at the edge and at frps, and tells when each is done. Never rejects. */
+  disconnect(session: Session, reached: (stage: EvictionStage) => void): Promise<void>;
 };
 
 /** Makes the hand-over. */
@@ -82,15 +83,16 @@ export function createHandOver(deps: {
 
     conclude: (label) => open.delete(label),
 
-    async disconnect(session) {
+    async disconnect(session, reached) {
       // Many deadlines may pass at once, and each kick is a connection to frps.
       if (disconnecting >= disconnectsAtOnce) await new Promise<void>((resolve) => waiting.push(resolve));
       disconnecting += 1;
       try {
-        await connections.cut(session);
-        await kicks
-          .kick(session.ticket, kickMs)
-          .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+        if (await connections.cut(session)) reached("cut");
+        await kicks.kick(session.ticket, kickMs).then(
+          () => reached("kicked"),
+          (cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"),
+        );
       } finally {
         disconnecting -= 1;
         waiting.shift()?.();

@@ -11,6 +11,7 @@ import { type HookAnswer, type HookRequest, hookPath, parseHookRequest, renderHo
 import type { TimeLeft } from "./answer-time.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import type { Log } from "./log.ts";
+import type { PluginRecorder } from "./plugin-figures.ts";
 import type { RefusalAnswers } from "./refusal-answers.ts";
 
 /** What the listener needs. */
@@ -23,8 +24,11 @@ export type HookServerDeps = {
   readonly password: string;
   readonly log: Log;
   readonly refusals: RefusalAnswers;
-  readonly count: (op: string, result: string) => void;
+  readonly recorder: Pick<PluginRecorder, "call" | "answered" | "monotonicMs">;
 };
+
+/** One call: its id, and when its head was there, by the monotonic clock. */
+type Call = { readonly requestId: string; readonly startedMs: number };
 
 /** The running listener. */
 export type HookServer = AsyncDisposable & { readonly port: number };
@@ -39,6 +43,7 @@ type BodyFailure = "BODY_TOO_LARGE" | "BODY_TIMEOUT" | "BODY_INVALID_JSON";
 
 /** Makes the request listener, without a port. */
 function createHookListener(deps: HookServerDeps): (request: IncomingMessage, response: ServerResponse) => void {
+  const { recorder } = deps;
   const expected = Buffer.from(`Basic ${Buffer.from(`${deps.user}:${deps.password}`).toString("base64")}`);
   const bodyDeadline = createDeadline(bodyTimeoutMs);
   const answerDeadline = createDeadline(answerTimeoutMs);
@@ -55,7 +60,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     requestId: string,
     headers: Record<string, string> = {},
   ): void {
-    deps.count("none", code);
+    recorder.call("none", code);
     deps.refusals.count(code);
     const { status } = refusals[code];
     const isBodyLeft = !request.complete;
@@ -78,6 +83,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
   }
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
+    const startedMs = recorder.monotonicMs();
     const requestId = readRequestId(request.headers["x-frp-reqid"]);
     if (!isFrps(request.headers.authorization))
       return void reject(request, response, "HOOK_UNAUTHORIZED", requestId, { "WWW-Authenticate": "Basic" });
@@ -91,12 +97,13 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
       bodyDeadline,
       guard(response, (failure, text) => {
         if (failure !== undefined) return void reject(request, response, failure, requestId);
-        answerBody(request, response, readOp(target.slice(pathEnd + 1)), text, requestId);
+        answerBody(request, response, readOp(target.slice(pathEnd + 1)), text, { requestId, startedMs });
       }),
     );
   }
 
-  function answerBody(request: IncomingMessage, response: ServerResponse, op: string, text: string, requestId: string): void {
+  function answerBody(request: IncomingMessage, response: ServerResponse, op: string, text: string, call: Call): void {
+    const { requestId } = call;
     let body: unknown;
     try {
       body = JSON.parse(text);
@@ -107,23 +114,25 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     if (parsed.kind === "op-mismatch") return void reject(request, response, "OP_MISMATCH", requestId);
     if (parsed.kind === "not-frps") return void reject(request, response, "OP_UNEXPECTED", requestId);
     if (parsed.kind === "malformed") {
-      deps.count(parsed.op, "malformed");
+      recorder.call(parsed.op, "malformed");
+      recorder.answered(parsed.op, call.startedMs);
       deps.log.info({ event: "hook.malformed", op: parsed.op, field: parsed.field, requestId }, "a hook call has a field of a wrong form");
       if (parsed.op === "CloseProxy") return void reply(response, { kind: "keep" });
       const code = parsed.op === "Login" ? "LOGIN_MALFORMED" : "PROXY_MALFORMED";
       return void reply(response, deps.refusals.answer(refuse(code, { field: parsed.field }).refusal));
     }
-    decide(parsed.request, response, requestId);
+    decide(parsed.request, response, call);
   }
 
   /** One answer, never later than the deadline: whichever comes first of the decision, a fault and the clock. */
-  function decide(request: HookRequest, response: ServerResponse, requestId: string): void {
+  function decide(request: HookRequest, response: ServerResponse, { requestId, startedMs }: Call): void {
     let isAnswered = false;
     const settle = (result: HookAnswer): void => {
       if (isAnswered) return;
       isAnswered = true;
       call.finish();
-      deps.count(request.op, result.kind);
+      recorder.call(request.op, result.kind);
+      recorder.answered(request.op, startedMs);
       reply(response, result);
     };
     const fail = guard(response, (cause: unknown): void => {

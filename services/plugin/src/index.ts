@@ -4,3 +4,4 @@ export type { FrpsView, ReadFrps } from "./frps-view.ts";
 export type { SendKick } from "./kicks.ts";
 export type { LimitSettings } from "./login-limits.ts";
 export { type Plugin, type PluginDeps, type PluginStats, startPlugin } from "./plugin.ts";
+export { type EvictionStage, evictionStages, type PluginFigures } from "./plugin-figures.ts";

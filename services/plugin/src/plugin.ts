@@ -29,6 +29,7 @@ import { createNotBefores } from "./not-befores.ts";
 import { answerCloseProxy } from "./operations/close-proxy.ts";
 import { createLogin } from "./operations/login.ts";
 import { answerNewProxy, kickAfterAnswer } from "./operations/new-proxy.ts";
+import { createPluginRecorder, type PluginFigures } from "./plugin-figures.ts";
 import { createRandomPool } from "./random-pool.ts";
 import { createRefusalAnswers } from "./refusal-answers.ts";
 import { createRevocations } from "./revocations.ts";
@@ -68,6 +69,8 @@ export type PluginDeps = {
   readonly readFrps: ReadFrps;
   readonly reconcileMs?: number;
   readonly now: () => Date;
+  /** Milliseconds from some moment on; never backwards. */
+  readonly monotonicMs: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly log: Log;
 };
@@ -76,7 +79,7 @@ export type PluginDeps = {
 export type PluginStats = {
   readonly sessions: number;
   readonly connected: number;
-  readonly hookCalls: ReadonlyMap<string, number>;
+  readonly figures: PluginFigures;
   /** How often each refusal was said. */
   readonly refusals: ReadonlyMap<RefusalCode, number>;
   /** Whether the registry of servers is asked: not while it fails; undefined when there is none. */
@@ -120,6 +123,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const drawRandom = createRandomPool(deps.randomBytes);
   const kicks = createKicks({ send: deps.sendKick, drawRandom });
   const refusals = createRefusalAnswers();
+  const recorder = createPluginRecorder(deps.monotonicMs);
   const limits = createLoginLimits(deps.limits, now);
   // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.
   const sequence = await readSequence(deps.tokens, log);
@@ -128,9 +132,9 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const records = createSessionRecords(deps);
   const connections = createSessionConnections({ door, log });
   const handOver = createHandOver({ registry, door, kicks, connections, records, log });
-  const endings = createSessionEndings({ registry, handOver, connections, records, log });
+  const endings = createSessionEndings({ registry, handOver, connections, records, recorder, log });
   const notBefores = createNotBefores();
-  const parts = { registry, handOver, endings, connections, records, known, notBefores, blocked, drawRandom };
+  const parts = { registry, handOver, endings, connections, records, recorder, known, notBefores, blocked, drawRandom };
   const authority = createSessionAuthority({ ...deps, ...parts });
   const kick = (runId: string, why: string): void => {
     log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
@@ -140,7 +144,6 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const revocations = createRevocations({ sequence, tokens: deps.tokens, endings, adoption, notBefores, log });
   const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocked });
   const nextMask = createMaskCounter(now().getTime());
-  const hookCalls = new Map<string, number>();
   const { audience, requireRegistration, gatewayUrl } = deps.vana;
   const gateway = gatewayUrl === undefined ? undefined : createGateway({ baseUrl: gatewayUrl, now, log });
   const answerLogin = createLogin({
@@ -148,7 +151,8 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     authority,
     kicks,
     credentials: { ...deps, audience },
-    proof: { limits, gateway, requireRegistration },
+    proof: { limits, gateway, requireRegistration, recorder },
+    recorder,
     maxInFlight: deps.limits.loginsInFlight,
     connectionOf: door.connectionOf,
     refusals,
@@ -174,10 +178,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     refuseUnexpected: (request) => {
       if (request?.op === "NewProxy") kickAfterAnswer(request.content.user.runId, { kicks, log });
     },
-    count: (op, result) => {
-      const key = `${op} ${result}`;
-      hookCalls.set(key, (hookCalls.get(key) ?? 0) + 1);
-    },
+    recorder,
     log,
   });
   const running = startUpkeep(upkeep, revocations, { reconcileMs: deps.reconcileMs ?? 2000, log });
@@ -196,7 +197,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
-      hookCalls,
+      figures: recorder.read(),
       refusals: refusals.counts,
       gateway: gateway?.state(),
       reconciledAt: upkeep.reconciledAt,

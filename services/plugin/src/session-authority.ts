@@ -30,6 +30,7 @@ import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
 import { judgeConnection, type LoginConnection } from "./login-connection.ts";
 import type { NotBefores } from "./not-befores.ts";
+import type { PluginRecorder, StartMode } from "./plugin-figures.ts";
 import type { DrawRandom } from "./random-pool.ts";
 import { renew, renewedIssuedAt } from "./renewal.ts";
 import type { SessionConnections } from "./session-connections.ts";
@@ -72,6 +73,7 @@ export type SessionAuthorityDeps = {
   readonly endings: SessionEndings;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
+  readonly recorder: Pick<PluginRecorder, "start">;
   readonly known: KnownGenerations;
   readonly notBefores: NotBefores;
   readonly ticketKeys: ReadKeyRing;
@@ -107,7 +109,7 @@ const maxProxies = 4;
 
 /** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
 export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
-  const { registry, tokens, sessions, door, handOver, endings, connections, records, known, notBefores, log, now } = deps;
+  const { registry, tokens, sessions, door, handOver, endings, connections, records, recorder, known, notBefores, log, now } = deps;
 
   /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
   async function install(credential: Credential, client: Client): Promise<Verdict<Session>> {
@@ -198,11 +200,15 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   async function judgeFormer(
     { label, ticket: runId }: FormerClient,
     client: Omit<Client, "runId" | "round" | "time">,
+    mode: StartMode,
   ): Promise<Verdict<Session>> {
     const ticket = readTicket(label, runId, deps.ticketKeys());
-    if (ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
-    const { kind, issuedAt, endsAt } = ticket;
-    return await install({ label, kind, issuedAt, endsAt }, { ...client, runId, round: endings.roundOf(kind), time: endlessTime });
+    const isUnknown = ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId));
+    const session = isUnknown
+      ? refuse("SESSION_UNKNOWN")
+      : await install({ label, ...ticket }, { ...client, runId, round: endings.roundOf(ticket.kind), time: endlessTime });
+    recorder.start(ticket?.kind, mode, session.granted);
+    return session;
   }
 
   async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<Omit<LoginConnection, "source">> {
@@ -214,10 +220,11 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
 
     admit: ({ credential, ...client }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), ...client }),
 
-    resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }),
+    resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }, "ticket"),
 
     // Its connection is found when everything is pushed to the edge, or when it must be cut.
-    adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }),
+    adopt: (client) =>
+      judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }, "adopted"),
 
     async openTunnel(session, proxyName) {
       if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;

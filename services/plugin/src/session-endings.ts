@@ -6,6 +6,7 @@ import { type CredentialKind, isRevoked, type Label, type LeaveReason, type Sess
 import { withinTime } from "./answer-time.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
+import type { EvictionStage, PluginRecorder } from "./plugin-figures.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
@@ -43,9 +44,10 @@ export function createSessionEndings(deps: {
   readonly handOver: HandOver;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
+  readonly recorder: Pick<PluginRecorder, "end" | "evicted" | "monotonicMs">;
   readonly log: Log;
 }): SessionEndings {
-  const { registry, handOver, connections, records, log } = deps;
+  const { registry, handOver, connections, records, recorder, log } = deps;
   const evicted = new Set<string>();
   const leaving = new Map<Label, Leaving>();
   const rounds = new Map<CredentialKind, number>();
@@ -56,6 +58,7 @@ export function createSessionEndings(deps: {
     // Any other end cuts it.
     if (how === "closed" || how === "lost") connections.release(session);
     records.remember(session, how);
+    recorder.end(how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
   }
@@ -72,10 +75,13 @@ export function createSessionEndings(deps: {
     evicted.add(id);
     setTimeout(() => evicted.delete(id), evictedKeptMs).unref();
     if (!end(session, how)) return true;
+    const startedMs = recorder.monotonicMs();
+    const reached = (stage: EvictionStage): void => recorder.evicted(stage, (recorder.monotonicMs() - startedMs) / 1000);
     const former = leaving.get(label);
     const told = Promise.all([former?.told ?? true, leaveIfNobody(session, "ended")]).then((all) => !all.includes(false));
+    void told.then((isTold) => isTold && reached("blocked"));
     // Not waited for: a client that takes long to go must not keep the next ones waiting.
-    const gone = Promise.all([former?.gone, told.then(() => handOver.disconnect(session))]);
+    const gone = Promise.all([former?.gone, told.then(() => handOver.disconnect(session, reached))]);
     const mine = { told, gone };
     leaving.set(label, mine);
     void gone.finally(() => {

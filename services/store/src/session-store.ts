@@ -8,10 +8,10 @@ import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
 import { createSessionBuffer } from "./session-buffer.ts";
 import { createSessionReads, fromRow, prepareSessionReads, prepareSessionWrites, toMs, toRow } from "./session-queries.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type TimeCommit } from "./writer.ts";
 
 /** Opens sessions.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openSessionStore(options: { path: string; log: Log }): Promise<SessionStore> {
+export async function openSessionStore(options: { path: string; log: Log; timeCommit?: TimeCommit }): Promise<SessionStore> {
   const writer = openWriter({
     ...options,
     migrations: readMigrations("sessions"),

@@ -7,10 +7,10 @@ import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
 import { createSweep, decideOrder, decideRevocation, readOrder, readRevocation } from "./token-orders.ts";
 import { createTokenReads, prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type TimeCommit } from "./writer.ts";
 
 /** Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openTokenStore(options: { path: string; log: Log }): Promise<TokenStore & TokenReader> {
+export async function openTokenStore(options: { path: string; log: Log; timeCommit?: TimeCommit }): Promise<TokenStore & TokenReader> {
   const writer = openWriter({
     ...options,
     migrations: readMigrations("tokens"),

@@ -49,14 +49,18 @@ export type Writer<Queries> = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** Capability: called when a transaction begins; what it returns, when that has been committed, or could not be. */
+export type TimeCommit = () => (isDone: boolean) => void;
+
 /** Opens the file as its one writer; makes or migrates it first. */
 export function openWriter<Queries>(options: {
   path: string;
   migrations: readonly Migration[];
   log: Log;
+  timeCommit?: TimeCommit;
   prepare(db: Database): Queries;
 }): Writer<Queries> {
-  const { path, migrations, log, prepare } = options;
+  const { path, migrations, log, timeCommit, prepare } = options;
   prepareFile(path, migrations, log);
   const file = createFileGlance(path);
   const identity = file.look();
@@ -113,10 +117,13 @@ export function openWriter<Queries>(options: {
 
   function runBatch(): void {
     const batch = queue.splice(0, batchSize);
+    const end = timeCommit?.();
     let settled: readonly Settled[];
     try {
       settled = use("written", (connection) => commit(connection, batch));
+      end?.(true);
     } catch (error) {
+      end?.(false);
       // Who waits behind a batch that could not be written would wait for the same file in vain.
       const everybody = [...batch, ...queue];
       queue = [];

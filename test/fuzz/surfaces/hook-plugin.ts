@@ -82,6 +82,7 @@ export async function startFuzzPlugin(world: FuzzWorld): Promise<FuzzPlugin> {
       },
       readFrps: async () => ({ clients: [], proxies: [] }),
       reconcileMs: 3_600_000,
+      monotonicMs: () => performance.now(),
       now: () => world.now,
       randomBytes,
       log: silent,
