@@ -135,7 +135,7 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     returnMs: 0,
     monotonicMs: () => performance.now(),
     newRequestId: () => `request-${requests++}`,
-    log: { debug() {}, info: note("info"), warn: note("warn"), error: note("error") },
+    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
     ...rest,
   };
   const edges = [await startNodeEdge(options)];

@@ -52,6 +52,12 @@ export function countAnswered(counters: EdgeCounters, exchange: Exchange): void 
   counters.firstByteSeconds.observe((counters.monotonicMs() - exchange.arrivedMs) / 1000);
 }
 
+/** Somebody behind the edge failed: what an operator looks for by the id that a visitor quotes. */
+export function isFailure(code: RefusalCode): boolean {
+  const outcome = classOf(code);
+  return outcome === "unreachable" || outcome === "timeout";
+}
+
 /** The class that a refusal of ours belongs to. */
 export function classOf(code: RefusalCode): OutcomeClass {
   switch (code) {

@@ -80,11 +80,11 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   let isDraining = false;
 
   /** Nothing that a visitor sends may end the process: what is thrown costs its own connection. */
-  const safely = (socket: Duplex, work: () => void): void => {
+  const safely = (socket: Duplex, work: () => void, requestId?: string): void => {
     try {
       work();
     } catch (error) {
-      log.error({ err: error }, "a visitor's connection was closed: its request could not be handled");
+      log.error({ err: error, requestId }, "a visitor's connection was closed: its request could not be handled");
       socket.destroy();
     }
   };
@@ -93,7 +93,8 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
     if (isDraining) res.shouldKeepAlive = false;
     return new Exchange({ req, res, requestId: deps.newRequestId(), source, arrivedMs: counters.monotonicMs(), hasBody, awaitsContinue });
   };
-  const lineUp = (exchange: Exchange, work: () => void): void => turns.lineUp(exchange, () => safely(exchange.req.socket, work));
+  const lineUp = (exchange: Exchange, work: () => void): void =>
+    turns.lineUp(exchange, () => safely(exchange.req.socket, work, exchange.requestId));
 
   const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean, upgrade?: VisitorSide): void => {
     const form = readRequestForm(req, deps.names);

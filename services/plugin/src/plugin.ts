@@ -19,7 +19,7 @@ import type { BreakerState } from "./circuit-breaker.ts";
 import type { ReadFrps } from "./frps-view.ts";
 import { createGateway } from "./gateway.ts";
 import { createHandOver } from "./hand-over.ts";
-import { startHookServer } from "./hook-server.ts";
+import { type CallIds, startHookServer } from "./hook-server.ts";
 import { createMaskCounter } from "./host-mask.ts";
 import { createKicks, type SendKick } from "./kicks.ts";
 import { createKnownGenerations } from "./known-generations.ts";
@@ -160,12 +160,12 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   });
   const newProxy = { ...deps, adoption, registry, authority, kicks, limits, refusals, nextMask };
 
-  const answer = (request: HookRequest, requestId: string, left: TimeLeft) => {
+  const answer = (request: HookRequest, ids: CallIds, left: TimeLeft) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId, left);
+        return answerLogin(request.content, ids, left);
       case "NewProxy":
-        return answerNewProxy(request.content, requestId, newProxy);
+        return answerNewProxy(request.content, ids, newProxy);
       case "CloseProxy":
         return Promise.resolve(answerCloseProxy(request.content, { registry, authority }));
     }
@@ -179,6 +179,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
       if (request?.op === "NewProxy") kickAfterAnswer(request.content.user.runId, { kicks, log });
     },
     recorder,
+    newRequestId: () => drawRandom(8).toString("hex"),
     log,
   });
   const running = startUpkeep(upkeep, revocations, { reconcileMs: deps.reconcileMs ?? 2000, log });

@@ -87,7 +87,7 @@ function startOperation(options: {
     log: { debug: write, info: write, warn: write, error: write },
   });
   return {
-    answer: (login: LoginContent) => answer(login, "request-1", () => 850),
+    answer: (login: LoginContent) => answer(login, { requestId: "request-1", frpRequestId: "frp-1" }, () => 850),
     lines,
     attempts,
     refusals,
@@ -134,6 +134,7 @@ describe("a login that is admitted", () => {
         session: "session-1",
         generation: 7,
         requestId: "request-1",
+        frpRequestId: "frp-1",
         source: "203.0.113.9:5000",
         isResumed: false,
         message: "login admitted",
@@ -195,7 +196,12 @@ describe("a login that is refused", () => {
     const operation = startOperation({});
     const answer = await operation.answer(loginOf(fields));
     expect([codeOf(answer), operation.attempts, operation.refusals.counts.get(code)]).toEqual([code, [], 1]);
-    expect(JSON.parse(operation.lines.at(-1) ?? "")).toMatchObject({ event: "login.refused", code, requestId: "request-1" });
+    expect(JSON.parse(operation.lines.at(-1) ?? "")).toMatchObject({
+      event: "login.refused",
+      code,
+      requestId: "request-1",
+      frpRequestId: "frp-1",
+    });
   });
 
   it("says what the authority said, with its facts, and to whom the log belongs", async () => {

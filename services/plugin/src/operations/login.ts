@@ -8,6 +8,7 @@ import type { Adoption } from "../adoption.ts";
 import { type TimeLeft, waitable } from "../answer-time.ts";
 import { type CredentialSettings, type Presented, readCredential } from "../credential.ts";
 import { type ProofDeps, proveCredential } from "../credential-proof.ts";
+import type { CallIds } from "../hook-server.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
 import { findConnection, type LoginConnection } from "../login-connection.ts";
@@ -38,12 +39,12 @@ const maxPoolCount = 5;
 const oldestClient = { major: 0, minor: 58 };
 
 /** Makes the operation: it answers one Login, in the time that is left for it. */
-export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: string, left: TimeLeft) => Promise<HookAnswer> {
+export function createLogin(deps: LoginDeps): (login: LoginContent, ids: CallIds, left: TimeLeft) => Promise<HookAnswer> {
   const { kicks, log, recorder, refusals } = deps;
   let inFlight = 0;
   const warn = (cause: unknown): void => log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
 
-  async function decide(login: LoginContent, requestId: string, left: TimeLeft): Promise<HookAnswer> {
+  async function decide(login: LoginContent, ids: CallIds, left: TimeLeft): Promise<HookAnswer> {
     const connection = findConnection(login.clientAddress, deps.connectionOf, warn);
     const presented = present(login, deps);
     const session = presented.granted ? await admit(presented.value, login, connection, { ...deps, left }) : presented;
@@ -52,18 +53,18 @@ export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: s
     const { source } = await connection;
     if (!session.granted) {
       const { code } = session.refusal;
-      log.info({ event: "login.refused", code, requestId, source, label: session.label }, "login refused");
+      log.info({ event: "login.refused", code, ...ids, source, label: session.label }, "login refused");
       return refusals.answer(session.refusal);
     }
     const { label, ticket, id, generation } = session.value;
     log.info(
-      { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
+      { event: "login.admitted", label, session: id, generation, ...ids, source, isResumed: ticket === login.runId },
       "login admitted",
     );
     return { kind: "replace", content: deriveLogin(login, session.value) };
   }
 
-  return async (login, requestId, left) => {
+  return async (login, ids, left) => {
     // Before anything that could make it wait, or be used up: somebody's login waits for this one.
     if (kicks.take(login.metas)) return { kind: "keep" };
     if (inFlight >= deps.maxInFlight) {
@@ -72,7 +73,7 @@ export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: s
     }
     inFlight += 1;
     try {
-      return await decide(login, requestId, left);
+      return await decide(login, ids, left);
     } finally {
       inFlight -= 1;
     }
