@@ -57,6 +57,7 @@ const tokens = await openTokenReader({ path: join(order.dir, "tokens.db") });
 const sessions = await openSessionStore({ path: join(order.dir, "sessions.db"), log });
 const plugin = await startPlugin({
   domain,
+  tunnelUrl: (label) => `http://${label}.${domain}`,
   scheme: "http",
   marker: "x-keyhole-app",
   hook: { host: "127.0.0.1", port: 0, user, password },

@@ -285,6 +285,7 @@ export async function startHookBench(
     const pushes = countPushes();
     bench.plugin = await startPlugin({
       domain,
+      tunnelUrl: (label) => `http://${label}.${domain}`,
       scheme: "http",
       marker: "x-keyhole-app",
       hook: { host: "127.0.0.1", port: 0, ...hook },

@@ -5,6 +5,7 @@
 import type {
   CredentialKind,
   Door,
+  Label,
   ReadKeyRing,
   ReadTunnelStatus,
   ReadVerifyKeys,
@@ -46,6 +47,8 @@ import { startUpkeep } from "./upkeep-timers.ts";
 export type PluginDeps = {
   /** Labels live directly below it; lower case. */
   readonly domain: string;
+  /** Where visitors find a label. */
+  readonly tunnelUrl: (label: Label) => string;
   /** Of the public URL: what apps are told in `X-Forwarded-Proto`. */
   readonly scheme: "http" | "https";
   /** The response header that only answers of a proxied app carry; lower case. */

@@ -37,6 +37,7 @@ import type { SessionConnections } from "./session-connections.ts";
 import type { SessionEndings } from "./session-endings.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
+import { deriveStellarLine } from "./stellar-line.ts";
 
 /** A login whose credential is genuine. */
 export type LoginAttempt = {
@@ -77,6 +78,8 @@ export type SessionAuthorityDeps = {
   readonly known: KnownGenerations;
   readonly notBefores: NotBefores;
   readonly ticketKeys: ReadKeyRing;
+  /** Where visitors find a label. */
+  readonly tunnelUrl: (label: Label) => string;
   /** Life of a token that has no record. */
   readonly ttlSeconds: number;
   /** Labels that are blocked; the plugin is their only writer, so memory is the truth. */
@@ -185,6 +188,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       generation,
       kind,
       ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.drawRandom(16)),
+      services: credential.services ?? [],
       connectionId,
       // What was bought since then, unseen by anybody, raises it: it lived.
       admittedAt: adopted?.admittedAt ?? at,
@@ -236,6 +240,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
         records.remember(session, undefined);
         records.seen(session.label, connectedAt);
         log.info({ event: "session.connected", label: session.label, session: session.id }, "tunnel connected");
+        const line = deriveStellarLine(session, { at: connectedAt, endpoint: deps.tunnelUrl(session.label) });
+        if (line !== undefined) log.info(line, "a Stellar account's tunnel is connected");
       }
       await door.put({ label: session.label, since: connectedAt });
       // While the edge was told, somebody of a higher rank may have come, or the deadline.

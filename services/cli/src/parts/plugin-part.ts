@@ -37,6 +37,7 @@ export async function startPluginPart(
   const plugin = stack.use(
     await startPlugin({
       domain: config.domain,
+      tunnelUrl: (label) => foundation.publicUrl.replace("{label}", label),
       scheme: foundation.publicScheme,
       marker,
       hook: { ...foundation.listenerOf("hook"), user: hookUser, password: internal.hookPassword },
