@@ -19,6 +19,7 @@ import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { expect } from "vitest";
 import { createRecordingLog } from "../support/recording-log.ts";
 import { openTemporaryDirectory } from "../support/temporary-directory.ts";
+import { recordSecret, recordToken } from "../support/test-record.ts";
 
 /** The words of the signed message. */
 export const productName = "Vana Personal Server";
@@ -50,6 +51,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     },
   };
   const key = { id: "key-1", secret: randomBytes(32) };
+  recordSecret("a key of the state directory", key.secret.toString("base64url"));
   const now = deps?.now ?? (() => new Date());
   const app = createTokenApp({
     verifyProof: (order, purpose) => verifyProof(order, { productName, purpose }),
@@ -59,7 +61,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     },
     store,
     mintingKeyId: () => key.id,
-    mint: async (token) => mintTunnelToken(token, key),
+    mint: async (token) => recordToken(mintTunnelToken(token, key)),
     jwks: async () => ({ keys: [] }),
     tellRevoked: async () => "enforced",
     readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: new Date(), stale: false }),
@@ -111,7 +113,10 @@ export const wallet = privateKeyToAccount(generatePrivateKey());
 export const signOrder = async (timestamp = Math.floor(Date.now() / 1000), by = wallet) => ({
   walletAddress: by.address,
   timestamp,
-  signature: await by.signMessage({ message: printTunnelMessage({ walletAddress: by.address, timestamp }, productName) }),
+  signature: recordSecret(
+    "a proof's signature",
+    await by.signMessage({ message: printTunnelMessage({ walletAddress: by.address, timestamp }, productName) }),
+  ),
 });
 
 /** Writes bytes to the listener and reads until it closes the connection. `half` closes our side at once. */
