@@ -1,5 +1,5 @@
 /** What an operator sees of a running Keyhole without asking anybody: the metrics' page and the lines of the log. */
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { makeStellarHolder, makeStellarJwt } from "../support/credentials.ts";
@@ -59,6 +59,23 @@ it("the metrics tell a token, a tunnel, a visit and its end, and nobody's name",
   await waitForFact("the end is counted", async () => (figureOf(await readMetrics(), ended) === 1 ? true : undefined), {
     timeoutMs: 15_000,
   });
+});
+
+it("the metrics say that a restart is due once the configuration's file says something else, or nothing that a start would take", async () => {
+  const file = join(keyhole.dir, "keyhole.toml");
+  const text = readFileSync(file, "utf8");
+  const told = async (content: string): Promise<number | undefined> => {
+    writeFileSync(file, content);
+    return figureOf(await readMetrics(), "keyhole_config_restart_required");
+  };
+  expect([
+    await told(text),
+    await told(`${text}\n# a comment changes nothing\n`),
+    await told(`${text}\n[vana]\nrequireRegistration = false\n`),
+    await told(`${text}\n[vana]\naudience = "https://another.example"\n`),
+    await told(`${text}\nnonsense = 1\n`),
+    await told(text),
+  ]).toEqual([0, 0, 0, 1, 1, 0]);
 });
 
 it("a Stellar account's tunnel is a line of JSON with the names that HVYM's operators know, at info", async () => {

@@ -179,7 +179,10 @@ function keepRunning(stack: AsyncDisposableStack, summary: string): RunningPart 
 
 async function openMetrics(foundation: Foundation, sources: MetricSources): Promise<AsyncDisposable> {
   const { config, world, portOf, metricsKey } = foundation;
-  const registry = createMetrics({ version: world.version, sources });
+  const registry = createMetrics({
+    version: world.version,
+    sources: { ...sources, ...(world.isConfigOutdated && { isConfigOutdated: world.isConfigOutdated }) },
+  });
   return await startMetrics({ host: config["metrics.listen"].host, port: portOf(metricsKey), registry });
 }
 

@@ -87,6 +87,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       edge: () => edge.stats(),
       token: tokenStats,
       commits: () => ({ tokens: tokenCommits.read(), sessions: readCommits() }),
+      ...(world.isConfigOutdated && { isConfigOutdated: world.isConfigOutdated }),
     },
   });
   const metrics = stack.use(await startMetrics({ host: config["metrics.listen"].host, port: portOf(foundation.metricsKey), registry }));

@@ -18,6 +18,8 @@ export type MetricSources = {
   };
   readonly frps?: () => { readonly state: string; readonly restarts: number };
   readonly edge?: () => EdgeStats;
+  /** The configuration's file says something else by now. */
+  readonly isConfigOutdated?: () => boolean;
   /** By the file's name without its ending. */
   readonly commits?: () => Readonly<Record<string, CommitFigures>>;
 };
@@ -243,6 +245,13 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     help: "What the control port refused for an address's limits.",
     labels: { what: { values: ["connection", "login"] } },
     read: ({ edge }) => byName(edge && { connection: edge().refusedConnectionsTotal, login: edge().limitedLoginsTotal }),
+  },
+  {
+    name: "keyhole_config_restart_required",
+    type: "gauge",
+    help: "1 when the configuration's file says something else than this process runs with, or nothing that a start would take.",
+    labels: none,
+    read: ({ isConfigOutdated }) => only(isConfigOutdated && (isConfigOutdated() ? 1 : 0)),
   },
 ];
 

@@ -14,6 +14,8 @@ export type World = {
   /** Where set-up put frps and frpc. */
   readonly binaryCache: string;
   readonly version: string;
+  /** True when the configuration's file says something else by now than this process runs with, or nothing that a start would take. */
+  readonly isConfigOutdated?: () => boolean;
 };
 
 /** The real world. */
