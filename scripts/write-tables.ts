@@ -5,7 +5,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { configurationRows } from "@keyhole/cli";
+import { configurationRows, metricRows } from "@keyhole/cli";
 import { type RefusalVoice, refusalCodes, refusals } from "@keyhole/core";
 import { renderOpenApi } from "@keyhole/token";
 import { credentialTries } from "../test/support/credential-tries.ts";
@@ -22,6 +22,7 @@ export function renderTables(): readonly Table[] {
   return [
     { file: "README.md", name: "configuration", markdown: renderConfiguration() },
     { file: "README.md", name: "refusals", markdown: renderRefusals() },
+    { file: "services/cli/README.md", name: "metrics", markdown: renderMetrics() },
     { file: "services/plugin/README.md", name: "credential-tries", markdown: renderCredentialTries() },
     { file: "scripts/README.md", name: "scripts", markdown: renderScripts() },
   ];
@@ -48,6 +49,11 @@ const marks = (name: string): RegExp => new RegExp(`(<!-- table:${name} -->)([\\
 function renderConfiguration(): string {
   const rows = configurationRows().map((row) => [code(row.key), code(row.env), row.default === "" ? "" : code(row.default), row.meaning]);
   return renderTable(["key", "environment", "default", "meaning"], rows);
+}
+
+function renderMetrics(): string {
+  const rows = metricRows().map(({ name, type, labels, help }) => [code(name), type, labels, help]);
+  return renderTable(["metric", "type", "labels", "what it says"], rows);
 }
 
 function renderRefusals(): string {

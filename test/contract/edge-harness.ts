@@ -9,6 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Door, type Label, parseLabel } from "@keyhole/core";
 import { createDoor, type NodeEdge, type NodeEdgeOptions, startNodeEdge } from "@keyhole/edge";
+import { createRecordingLog } from "../support/recording-log.ts";
+import { recordSecret } from "../support/test-record.ts";
 import { first } from "./edge-certificates.ts";
 
 export const domain = "tunnel.localhost";
@@ -114,7 +116,11 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     writeFile(join(dir, "live.map"), `${live} 2026-01-01T00:00:00.000Z\n`),
   ]);
   const logged: Harness["logged"][number][] = [];
-  const note = (level: string) => (fields: object, message: string) => void logged.push({ level, fields, message });
+  const recording = createRecordingLog();
+  const note = (level: keyof typeof recording & ("debug" | "info" | "warn" | "error")) => (fields: object, message: string) => {
+    logged.push({ level, fields, message });
+    recording[level](fields, message);
+  };
   let requests = 0;
   const options: NodeEdgeOptions = {
     domain,
@@ -125,7 +131,11 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     visitors: { host: "127.0.0.1", port: 0, ...(isSecure === true ? { certFile, keyFile } : {}) },
     control: { host: "127.0.0.1", port: 0, certFile, keyFile },
     frps: { host: "127.0.0.1", bindPort: portOf(frps.control), vhostPort: portOf(frps.server) },
-    tokenService: { host: "127.0.0.1", port: portOf(tokenService.server), edgePassword: "password of the harness" },
+    tokenService: {
+      host: "127.0.0.1",
+      port: portOf(tokenService.server),
+      edgePassword: recordSecret("a password between the parts", "password of the harness"),
+    },
     trustedProxies: [],
     now: () => new Date(),
     stopGraceMs: 300,
@@ -133,8 +143,9 @@ export async function openHarness(over: Partial<NodeEdgeOptions> & { isSecure?: 
     limits: { connectionsPerAddress: 100_000, loginsPerAddressPerMinute: 1_000_000 },
     // Labels are settled from the start; who wants a fresh edge says so.
     returnMs: 0,
+    monotonicMs: () => performance.now(),
     newRequestId: () => `request-${requests++}`,
-    log: { debug() {}, info: note("info"), warn: note("warn"), error: note("error") },
+    log: { debug: note("debug"), info: note("info"), warn: note("warn"), error: note("error") },
     ...rest,
   };
   const edges = [await startNodeEdge(options)];

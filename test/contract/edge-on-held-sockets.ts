@@ -7,6 +7,7 @@ import { spawnSync } from "node:child_process";
 import { createServer, type Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type NodeEdgeOptions, startNodeEdge } from "@keyhole/edge";
+import { createRecordingLog } from "../support/recording-log.ts";
 
 /** What of an edge's options fits into an argument. */
 export type HeldEdge = Pick<
@@ -51,8 +52,9 @@ async function serve(settings: string): Promise<void> {
     visitors: { fd: 3, ...(isSecure ? { certFile, keyFile } : {}) },
     control: { fd: 4, certFile, keyFile },
     now: () => new Date(),
+    monotonicMs: () => performance.now(),
     newRequestId: () => `${process.pid}-${requests++}`,
-    log: { debug() {}, info() {}, warn() {}, error() {} },
+    log: createRecordingLog(),
   });
   process.stdin.resume().on("end", () => process.exit(endOfInput));
   process.on("SIGTERM", () => void edge.stop().then(() => process.exit(0)));

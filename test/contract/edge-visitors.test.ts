@@ -341,9 +341,9 @@ describe("answers of the edge", () => {
 
   it("counts what it did", () => {
     const stats = harness.edge.stats();
-    expect(stats.requestsTotal.proxied).toBeGreaterThan(0);
-    expect(stats.requestsTotal.offline).toBeGreaterThan(0);
-    expect(stats.requestsTotal.refused).toBeGreaterThan(0);
+    expect(stats.requestsTotal.tunnel.proxied).toBeGreaterThan(0);
+    expect(stats.requestsTotal.tunnel.offline).toBeGreaterThan(0);
+    expect(stats.requestsTotal.none.refused).toBeGreaterThan(0);
     expect(stats.bytesOutTotal).toBeGreaterThan(0);
     expect(stats.held).toBe(0);
   });

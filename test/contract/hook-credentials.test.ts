@@ -300,3 +300,36 @@ describe("what real clients sent", () => {
     expect(codeOf(await asking.call("NewProxy", { user: { user, run_id, metas }, ...vector.proxy }))).toBe("admitted");
   });
 });
+
+describe("the line that HVYM's operators know", () => {
+  const told = (): readonly Record<string, unknown>[] =>
+    bench.log.lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ event }) => event === "tunnel_connected");
+  const expected = {
+    level: "info",
+    timestamp: "2026-11-22T12:00:00Z",
+    event: "tunnel_connected",
+    stellar_address: account.address,
+    endpoint: `http://${account.label}.${domain}`,
+    services: ["pintheon"],
+    message: "a Stellar account's tunnel is connected",
+  };
+
+  it("is written once for each tunnel of a Stellar account, when it is there and not when it logs in", async () => {
+    const client = await clientOf({ metas: { jwt: stellarJwt() } });
+    expect(told()).toEqual([]);
+    await bench.newProxy(client);
+    await bench.newProxy(client, { proxy_name: "another" });
+    expect(told()).toEqual([expected]);
+    await bench.closeProxy(client);
+    await bench.closeProxy(client, "another");
+    await bench.newProxy(await clientOf({ metas: { jwt: stellarJwt() }, run_id: client.ticket }));
+    expect(told()).toEqual([expected, expected]);
+  });
+
+  it("is written for a Stellar account's tunnel token too, which lists no services, and not for an EVM wallet", async () => {
+    const token = await bench.buyToken(account.label as Label);
+    await bench.newProxy(await clientOf({ metas: { token } }));
+    await bench.newProxy(await clientOf({ metas: { token: hmac() } }));
+    expect(told()).toEqual([{ ...expected, services: [] }]);
+  });
+});

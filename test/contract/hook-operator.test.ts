@@ -46,6 +46,9 @@ describe("revoke", () => {
       kickedMs: 0,
       confirmedMs: 0,
     });
+    const { blockedMs, cutMs, kickedMs, confirmedMs } = await eventOf("session.evicted");
+    const stages = [blockedMs, cutMs, kickedMs, confirmedMs].map(Number);
+    expect(stages).toEqual(stages.toSorted((one, other) => one - other));
     // Who signs again afterwards is welcome.
     later(notBefore.getTime() - bench.now.getTime());
     admitted(await bench.login(alice, await bench.buyToken(alice)));

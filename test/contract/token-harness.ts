@@ -17,13 +17,14 @@ import { openTokenStore } from "@keyhole/store";
 import { createTokenApp, startTokenService, type TokenAppDeps, type TokenAppSettings, type TokenServiceOptions } from "@keyhole/token";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
 import { expect } from "vitest";
+import { createRecordingLog } from "../support/recording-log.ts";
 import { openTemporaryDirectory } from "../support/temporary-directory.ts";
+import { recordSecret, recordToken } from "../support/test-record.ts";
 
 /** The words of the signed message. */
 export const productName = "Vana Personal Server";
 /** Whom Stellar JWTs are for. */
 const serverAddress = printIdentity({ namespace: "stellar", publicKey: publicKeyOfSeed(randomBytes(32)) });
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const wide = { requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000, failedProofsPerMinute: 1_000_000, inFlight: 10_000 };
 
 /** What a test may set. */
@@ -34,15 +35,23 @@ export type ServiceOptions = {
   readonly port?: number;
 };
 
-/** Starts one. `faults` is what its log complains about. */
+/** Starts one. `faults` is what its log complains about, `logged` every line of it. */
 export async function startService({ deps, settings, deadlines, port = 0 }: ServiceOptions = {}) {
   const folder = openTemporaryDirectory();
-  const store = await openTokenStore({ path: `${folder.path}/tokens.db`, log: silent });
+  const recording = createRecordingLog();
+  const store = await openTokenStore({ path: `${folder.path}/tokens.db`, log: recording });
   const faults: object[] = [];
   let requests = 0;
   const newRequestId = () => `request-${String(requests++).padStart(4, "0")}`;
-  const log = { ...silent, error: (fields: object) => void faults.push(fields) };
+  const log = {
+    ...recording,
+    error(fields: object, message: string) {
+      faults.push(fields);
+      recording.error(fields, message);
+    },
+  };
   const key = { id: "key-1", secret: randomBytes(32) };
+  recordSecret("a key of the state directory", key.secret.toString("base64url"));
   const now = deps?.now ?? (() => new Date());
   const app = createTokenApp({
     verifyProof: (order, purpose) => verifyProof(order, { productName, purpose }),
@@ -52,7 +61,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     },
     store,
     mintingKeyId: () => key.id,
-    mint: async (token) => mintTunnelToken(token, key),
+    mint: async (token) => recordToken(mintTunnelToken(token, key)),
     jwks: async () => ({ keys: [] }),
     readStanding: async () => ({ revocation: undefined, block: undefined }),
     tellRevoked: async () => "enforced",
@@ -89,7 +98,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
       await store[Symbol.asyncDispose]();
       folder[Symbol.dispose]();
     };
-    return { ...service, faults, stop, [Symbol.asyncDispose]: stop };
+    return { ...service, app, faults, logged: recording.lines, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await store[Symbol.asyncDispose]();
     folder[Symbol.dispose]();
@@ -105,7 +114,10 @@ export const wallet = privateKeyToAccount(generatePrivateKey());
 export const signOrder = async (timestamp = Math.floor(Date.now() / 1000), by = wallet) => ({
   walletAddress: by.address,
   timestamp,
-  signature: await by.signMessage({ message: printTunnelMessage({ walletAddress: by.address, timestamp }, productName) }),
+  signature: recordSecret(
+    "a proof's signature",
+    await by.signMessage({ message: printTunnelMessage({ walletAddress: by.address, timestamp }, productName) }),
+  ),
 });
 
 /** Writes bytes to the listener and reads until it closes the connection. `half` closes our side at once. */

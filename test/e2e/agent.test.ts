@@ -11,6 +11,7 @@ import { type Frpc, type FrpcEvent, type FrpcOptions, type Log, startFrpc } from
 import { type FrpBinaries, type FrpsSettings, type HookAnswer, locateBinaries, readStartTime, renderHookAnswer } from "@keyhole/frp";
 import { type Supervisor, startSupervisor } from "@keyhole/supervisor";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { recordLog } from "../support/test-record.ts";
 
 const patience = { timeout: 20_000, interval: 10 };
 const token = `frp_${"QWxh".repeat(14)}_1764000000_${"ab".repeat(32)}`;
@@ -27,9 +28,12 @@ let started: Frpc[];
 let children: ChildProcess[];
 let orphans: number[];
 
-const silent = () => undefined;
-const quiet: Log = { debug: silent, info: silent, warn: silent, error: silent };
-const write = (fields: object, message: string) => void lines.push(`${JSON.stringify(fields)} ${message}`);
+const note = (fields: object, message: string) => recordLog("inside", `${JSON.stringify(fields)} ${message}\n`);
+const quiet: Log = { debug: note, info: note, warn: note, error: note };
+const write = (fields: object, message: string) => {
+  lines.push(`${JSON.stringify(fields)} ${message}`);
+  note(fields, message);
+};
 const log: Log = { debug: write, info: write, warn: write, error: write };
 
 beforeAll(async () => {

@@ -10,6 +10,7 @@ import { type CredentialTry, credentialTries, type LoginFields, type TryWorld } 
 import { makeEvmHolder, makeHmacToken, makeStellarHolder, prove, secondsFromNow } from "../support/credentials.ts";
 import { domain, type KeyholeProcess, startKeyholeProcess } from "../support/keyhole-process.ts";
 import { connectRaw, type RawFrpClient } from "../support/raw-frp-client.ts";
+import { recordRun } from "../support/test-record.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 
@@ -46,7 +47,7 @@ function readNewest(purpose: string): { readonly id: string; readonly seed: Buff
 
 /** Empty when it was done; else what was said. */
 function runKeys(...args: string[]): string {
-  const { status, stderr } = spawnSync(process.execPath, [main, "keys", ...args, "--config", join(keyhole.dir, "keyhole.toml")]);
+  const { status, stderr } = recordRun(spawnSync(process.execPath, [main, "keys", ...args, "--config", join(keyhole.dir, "keyhole.toml")]));
   return status === 0 ? "" : `${status} ${String(stderr)}`;
 }
 

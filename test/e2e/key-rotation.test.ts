@@ -9,6 +9,7 @@ import { type KeyholeParts, startKeyholeParts } from "../support/keyhole-parts.t
 import { startLocalApp } from "../support/local-app.ts";
 import { connectRaw } from "../support/raw-frp-client.ts";
 import { failuresOf, hostOf, servedBy, startVisitingWallet } from "../support/served-by.ts";
+import { recordRun } from "../support/test-record.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet } from "../support/wallet.ts";
@@ -25,7 +26,9 @@ type Key = { readonly purpose: string; readonly id: string; readonly state: stri
 const listKeys = (): Key[] => (JSON.parse(runKeys("list", "--json")) as { keys: Key[] }).keys;
 
 function runKeys(...args: string[]): string {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, "keys", ...args, "--config", join(keyhole.dir, "keyhole.toml")]);
+  const { status, stdout, stderr } = recordRun(
+    spawnSync(process.execPath, [main, "keys", ...args, "--config", join(keyhole.dir, "keyhole.toml")]),
+  );
   if (status !== 0) throw new Error(`keyhole keys ${args.join(" ")}: ${status} ${String(stderr)}`);
   return String(stdout);
 }

@@ -8,13 +8,14 @@ import { connectClient, requestClientConfig, startFrpcOn } from "../support/desk
 import { domain, findProcessesOf, startKeyholeProcess } from "../support/keyhole-process.ts";
 import { startLocalApp } from "../support/local-app.ts";
 import { openTemporaryDirectory } from "../support/temporary-directory.ts";
+import { recordRun } from "../support/test-record.ts";
 import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet } from "../support/wallet.ts";
 
 const main = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const run = (args: readonly string[], cwd: string) =>
-  spawnSync(process.execPath, [main, ...args], { cwd, env: { PATH: process.env.PATH }, encoding: "utf8", timeout: 60_000 });
+  recordRun(spawnSync(process.execPath, [main, ...args], { cwd, env: { PATH: process.env.PATH }, encoding: "utf8", timeout: 60_000 }));
 
 describe("keyhole up", () => {
   it.each(["SIGINT", "SIGTERM"] as const)(

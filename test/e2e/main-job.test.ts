@@ -21,6 +21,13 @@ afterAll(() => keyhole[Symbol.asyncDispose]());
 const statusOf = async (wallet: Wallet): Promise<Record<string, unknown>> =>
   JSON.parse((await visit(keyhole.edgePort, domain, { path: `/v1/tunnel/status/${wallet.address}` })).body) as Record<string, unknown>;
 
+const linesOf = (running: KeyholeProcess): readonly Record<string, unknown>[] =>
+  running
+    .output()
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+
 /** The status is true within two seconds of frps knowing. */
 const untilReported = (wallet: Wallet, status: string): Promise<Record<string, unknown>> =>
   waitForFact(
@@ -65,6 +72,13 @@ describe("the main job", () => {
     });
     expect(Date.parse(String(status["connectedSince"]))).toBeGreaterThan(Date.now() - 60_000);
     expect(client.output()).not.toContain("error");
+    // The hook's line has the id under which frps wrote about the same call, and one of our own.
+    const line = linesOf(keyhole).find(({ event, label }) => event === "login.admitted" && label === wallet.label);
+    expect(line).toMatchObject({
+      requestId: expect.stringMatching(/^[0-9a-f]{16}$/),
+      frpRequestId: expect.stringMatching(/^[0-9a-f]{16}$/),
+    });
+    expect(line?.["requestId"]).not.toBe(line?.["frpRequestId"]);
   });
 
   it("the JSON answer holds the public API's five fields and everything that a client needs", async () => {

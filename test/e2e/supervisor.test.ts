@@ -19,6 +19,7 @@ import {
 } from "@keyhole/frp";
 import { endFrps, type Log, type Supervisor, type SupervisorOptions, startSupervisor } from "@keyhole/supervisor";
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
+import { recordLog } from "../support/test-record.ts";
 
 let frps: FrpBinary;
 let stateDir: string;
@@ -28,7 +29,10 @@ let started: Supervisor[];
 let children: ChildProcess[];
 let orphans: number[];
 
-const write = (level: string) => (fields: object, message: string) => void lines.push({ ...fields, level, text: message });
+const write = (level: string) => (fields: object, message: string) => {
+  lines.push({ ...fields, level, text: message });
+  recordLog("inside", `${JSON.stringify({ level, ...fields, message })}\n`);
+};
 const log: Log = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 const warnings = () => lines.filter(({ level, component }) => component === "supervisor" && level === "warn").map(({ text }) => text);
 const patience = { timeout: 15_000, interval: 10 };

@@ -11,13 +11,14 @@ import { connectClient, requestClientConfig, startFrpcOn } from "../support/desk
 import { type KeyholeParts, startKeyholeParts, type User } from "../support/keyhole-parts.ts";
 import { type LocalApp, startLocalApp } from "../support/local-app.ts";
 import { servedBy } from "../support/served-by.ts";
+import { recordRun } from "../support/test-record.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet } from "../support/wallet.ts";
 
 const main = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const own: User = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 const runAs = (user: User, args: readonly string[], cwd = "/") =>
-  spawnSync(process.execPath, args, { cwd, env: { PATH: process.env.PATH }, encoding: "utf8", timeout: 30_000, ...user });
+  recordRun(spawnSync(process.execPath, args, { cwd, env: { PATH: process.env.PATH }, encoding: "utf8", timeout: 30_000, ...user }));
 
 /** Others may run what is tested: we are root, and Node and the checkout are open to them. */
 const isSplit = own.uid === 0 && runAs({ uid: 64_012, gid: 64_010 }, [main, "--version"]).status === 0;

@@ -59,6 +59,7 @@ const tokens = await openTokenReader({ path: join(order.dir, "tokens.db") });
 const sessions = await openSessionStore({ path: join(order.dir, "sessions.db"), log });
 const plugin = await startPlugin({
   domain,
+  tunnelUrl: (label) => `http://${label}.${domain}`,
   scheme: "http",
   marker: "x-keyhole-app",
   hook: { host: "127.0.0.1", port: 0, user, password },
@@ -80,6 +81,7 @@ const plugin = await startPlugin({
   sendKick: async () => {},
   readFrps: async () => "gone",
   reconcileMs: 3_600_000,
+  monotonicMs: () => performance.now(),
   now: () => new Date(),
   randomBytes,
   log,

@@ -6,6 +6,7 @@ import { createHash, createHmac, createPrivateKey, randomUUID, sign } from "node
 import { Keypair } from "@stellar/stellar-sdk";
 import { type Hex, toHex } from "viem";
 import { generatePrivateKey, privateKeyToAccount } from "viem/accounts";
+import { recordSecret, recordToken } from "./test-record.ts";
 
 /** Who holds a key of an EVM wallet. */
 export type EvmHolder = {
@@ -31,10 +32,11 @@ export async function prove(
 ): Promise<{ walletAddress: string; timestamp: number; signature: string }> {
   const { address } = holder;
   const text = `${texts[purpose]}\n\nWallet: ${address}\nTimestamp: ${timestamp}`;
-  if (address.startsWith("0x")) return { walletAddress: address, timestamp, signature: await (holder as EvmHolder).sign(text) };
+  const proofOf = (signature: string) => ({ walletAddress: address, timestamp, signature: recordSecret("a proof's signature", signature) });
+  if (address.startsWith("0x")) return proofOf(await (holder as EvmHolder).sign(text));
   // SEP-53.
   const digest = createHash("sha256").update(`Stellar Signed Message:\n${text}`).digest();
-  return { walletAddress: address, timestamp, signature: (holder as StellarHolder).sign(digest).toString("base64") };
+  return proofOf((holder as StellarHolder).sign(digest).toString("base64"));
 }
 
 /** The five metadatas of the personal server. */
@@ -42,13 +44,15 @@ export type ClaimMetas = Readonly<Record<"wallet" | "owner" | "run_id" | "auth_c
 
 /** Makes an EVM wallet; of 32 bytes, or a new one. */
 export function makeEvmHolder(key?: Uint8Array): EvmHolder {
-  const account = privateKeyToAccount(key === undefined ? generatePrivateKey() : (toHex(key) as Hex));
+  const account = privateKeyToAccount(recordSecret("a wallet's key", key === undefined ? generatePrivateKey() : (toHex(key) as Hex)));
   return { address: account.address, label: account.address.toLowerCase(), sign: (text) => account.signMessage({ message: text }) };
 }
 
 /** Makes a Stellar account. */
 export function makeStellarHolder(): StellarHolder {
   const pair = Keypair.random();
+  recordSecret("a wallet's key", pair.secret());
+  recordSecret("a wallet's key", Buffer.from(pair.rawSecretKey()).toString("hex"));
   const address = pair.publicKey();
   return { address, label: address.toLowerCase(), sign: (bytes) => Buffer.from(pair.sign(bytes)) };
 }
@@ -80,7 +84,14 @@ export async function makeClaim(
     ...options.claim,
   };
   const claim = Buffer.from(JSON.stringify(payload)).toString("base64url");
-  return { wallet, owner, run_id: runId, auth_claim: claim, auth_sig: await signer.sign(claim), ...options.metas };
+  return {
+    wallet,
+    owner,
+    run_id: runId,
+    auth_claim: claim,
+    auth_sig: recordSecret("a claim's signature", await signer.sign(claim)),
+    ...options.metas,
+  };
 }
 
 const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -103,13 +114,13 @@ export function makeStellarJwt(
     ...options.payload,
   };
   const text = `${encode(header)}.${encode(payload)}`;
-  return `${text}.${holder.sign(Buffer.from(text)).toString("base64url")}`;
+  return `${text}.${recordSecret("a Stellar JWT's signature", holder.sign(Buffer.from(text)).toString("base64url"))}`;
 }
 
 /** A tunnel token in its HMAC form. */
 export function makeHmacToken(token: { readonly label: string; readonly issuedAt: number; readonly secret: Buffer }): string {
   const body = `frp_${Buffer.from(token.label).toString("base64url")}_${token.issuedAt}_`;
-  return body + createHmac("sha256", token.secret).update(body).digest("hex");
+  return recordToken(body + createHmac("sha256", token.secret).update(body).digest("hex"));
 }
 
 /** A tunnel token as a JWT. `seed` is the 32 bytes of an Ed25519 key. */
@@ -122,5 +133,7 @@ export function makeTunnelJwt(
   const text = `${encode({ alg: "EdDSA", typ: "keyhole-tunnel+jwt", kid: key.id })}.${encode(payload)}`;
   // PKCS #8 of an Ed25519 seed (RFC 8410 §7).
   const der = Buffer.concat([Buffer.from("302e020100300506032b657004220420", "hex"), key.seed]);
-  return `${text}.${sign(null, Buffer.from(text), createPrivateKey({ key: der, format: "der", type: "pkcs8" })).toString("base64url")}`;
+  return recordToken(
+    `${text}.${sign(null, Buffer.from(text), createPrivateKey({ key: der, format: "der", type: "pkcs8" })).toString("base64url")}`,
+  );
 }

@@ -22,6 +22,7 @@ import { openEventReader, openSessionStore, openTokenStore } from "@keyhole/stor
 import { makeTunnelJwt } from "./credentials.ts";
 import { createRecordingLog } from "./recording-log.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
+import { recordSecret, recordToken } from "./test-record.ts";
 import { waitForFact } from "./wait-for-fact.ts";
 
 /** What frps is answered. */
@@ -104,10 +105,11 @@ export type HookBench = AsyncDisposable & {
 export const domain = "tunnel.localhost";
 export const alice = parseLabel("0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed") as Label;
 export const bob = parseLabel("0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359") as Label;
-const hook = { user: "frps", password: "hook-password-of-the-bench" };
+const hook = { user: "frps", password: recordSecret("a password between the parts", "hook-password-of-the-bench") };
 const key = { id: "1", secret: new Uint8Array(32).fill(9) };
 /** The key of tunnel tokens in their JWT form. */
 export const jwtKey = { id: "1700000000000-0123abcd", seed: Buffer.alloc(32, 11) };
+for (const each of [key.secret, jwtKey.seed]) recordSecret("a key of the state directory", Buffer.from(each).toString("base64url"));
 /** Our Stellar account: the one that recorded JWTs were made for. */
 export const stellarServer = "GBWH4G3VBBR6V6B3H64UFOFZSP7ZKKUJ5BQP32WD7YHPWHUUBTYVRN5Q";
 /** Nobody meets them; a test of one sets it back. */
@@ -232,7 +234,7 @@ export async function startHookBench(
       };
       const outcome = await tokens.orderToken(order);
       if (outcome.outcome !== "recorded") throw new Error(`no token: ${outcome.outcome}`);
-      if (kind === "hmac") return mintTunnelToken(outcome.token, key);
+      if (kind === "hmac") return recordToken(mintTunnelToken(outcome.token, key));
       const seconds = (at: Date): number => at.getTime() / 1000;
       const { issuedAt, expiresAt } = outcome.token;
       return makeTunnelJwt({ label, issuedAt: seconds(issuedAt), endsAt: seconds(expiresAt), domain }, jwtKey);
@@ -265,12 +267,15 @@ export async function startHookBench(
         request.end(body);
       });
     },
-    call: (op, content) =>
-      bench.raw({
+    async call(op, content) {
+      const reply = await bench.raw({
         path: `/hook?op=${op}&version=0.1.0`,
         headers: { "content-type": "application/json", "x-frp-reqid": "0123456789abcdef" },
         body: JSON.stringify({ version: "0.1.0", op, content }),
-      }),
+      });
+      if (op === "Login" && typeof reply.body.content?.["run_id"] === "string") recordSecret("a ticket", reply.body.content["run_id"]);
+      return reply;
+    },
     async login(label, token, runId = "", clientAddress = "127.0.0.1:40000") {
       const reply = await bench.call("Login", loginContent({ metas: { token }, run_id: runId, client_address: clientAddress }));
       const content = reply.body.content as { user: string; run_id: string; metas: Record<string, string> } | undefined;
@@ -306,6 +311,7 @@ export async function startHookBench(
     const pushes = countPushes();
     bench.plugin = await startPlugin({
       domain,
+      tunnelUrl: (label) => `http://${label}.${domain}`,
       scheme: "http",
       marker: "x-keyhole-app",
       hook: { host: "127.0.0.1", port: 0, ...hook },
@@ -348,6 +354,7 @@ export async function startHookBench(
       },
       reconcileMs: 3_600_000,
       now: () => bench.now,
+      monotonicMs: () => performance.now(),
       randomBytes,
       log,
     });

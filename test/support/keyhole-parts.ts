@@ -15,6 +15,7 @@ import { type HookRelay, startHookRelay } from "./hook-relay.ts";
 import { domain, findProcessesOf, type RunningKeyhole } from "./keyhole-process.ts";
 import { type Limits, renderLimits } from "./limits.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
+import { recordLog, recordStateDirectory } from "./test-record.ts";
 import { FactLost, waitForFact } from "./wait-for-fact.ts";
 
 const main = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
@@ -160,6 +161,8 @@ export async function startKeyholeParts(
     spawnSync(process.execPath, [main, "supervisor", "--stop", "--config", configFile], { cwd: dir, env: { PATH: process.env.PATH } });
     holder?.end();
     await relay?.[Symbol.asyncDispose]();
+    for (const part of parts) recordLog(part, logOf(part));
+    recordStateDirectory(stateDir);
     const left = await awaitNobodyLeft(dir);
     for (const { pid } of left) process.kill(pid, "SIGKILL");
     folder[Symbol.dispose]();

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Limits, renderLimits } from "./limits.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
+import { recordLog, recordStateDirectory } from "./test-record.ts";
 import { FactLost, waitForFact } from "./wait-for-fact.ts";
 
 /** Domain of every e2e test. */
@@ -71,7 +72,12 @@ export async function startKeyholeProcess(
       stdio: ["ignore", "pipe", "pipe"],
     });
     child = running;
-    for (const stream of [running.stdout, running.stderr]) stream?.on("data", (chunk) => (output += String(chunk)));
+    for (const stream of [running.stdout, running.stderr]) {
+      stream?.on("data", (chunk) => {
+        output += String(chunk);
+        recordLog("keyhole", String(chunk));
+      });
+    }
     const file = join(stateDir, "ready.json");
     ready = await waitForFact(
       "keyhole is ready",
@@ -87,6 +93,7 @@ export async function startKeyholeProcess(
   async function end(signal: NodeJS.Signals): Promise<number | null> {
     const running = child;
     if (running === undefined || running.exitCode !== null || running.signalCode !== null) return running?.exitCode ?? null;
+    recordStateDirectory(stateDir);
     const exited = new Promise<number | null>((resolve) => running.once("exit", resolve));
     running.kill(signal);
     return await exited;
@@ -121,6 +128,7 @@ export async function startKeyholeProcess(
     restart: start,
     async [Symbol.asyncDispose]() {
       await end("SIGTERM");
+      recordStateDirectory(stateDir);
       const left = findProcessesOf(dir);
       for (const { pid } of left) process.kill(pid, "SIGKILL");
       folder[Symbol.dispose]();

@@ -9,6 +9,7 @@ import { connect, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { createRawMux, type RawMux } from "./raw-frp-mux.ts";
+import { recordSecret } from "./test-record.ts";
 
 /** frp's type bytes, by what they mean. */
 export const messageType = {
@@ -93,6 +94,7 @@ export async function connectRaw(options: { readonly port: number; readonly isPl
       const answer = await control.next(messageType.loginResp);
       if (answer === "ended") return { error: "ended" };
       if (typeof answer["error"] !== "string" || answer["error"] === "") control.encrypt();
+      if (typeof answer["run_id"] === "string") recordSecret("a ticket", answer["run_id"]);
       return answer;
     },
     async newProxy(fields) {

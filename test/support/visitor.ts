@@ -1,5 +1,6 @@
 /** A builder's request: to the edge, with the public Host. */
 import { Agent, type IncomingHttpHeaders, request } from "node:http";
+import { recordTokensOf } from "./test-record.ts";
 
 /** What came back. */
 export type Visit = { readonly status: number; readonly headers: IncomingHttpHeaders; readonly body: string; readonly ms: number };
@@ -33,14 +34,11 @@ export async function visit(
       (response) => {
         const chunks: Buffer[] = [];
         response.on("data", (chunk: Buffer) => chunks.push(chunk));
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString("utf8"),
-            ms: performance.now() - startedAt,
-          }),
-        );
+        response.on("end", () => {
+          const text = Buffer.concat(chunks).toString("utf8");
+          if (path.startsWith("/v1/tunnel/token")) recordTokensOf(text);
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: text, ms: performance.now() - startedAt });
+        });
         response.on("error", reject);
       },
     );

@@ -1,6 +1,7 @@
 /** A wallet as a desktop app has one. */
 import { randomBytes } from "node:crypto";
 import { addressOfPrivateKey, derivePrivateKey, printIdentity, printTunnelMessage, signPersonalMessage } from "@keyhole/core";
+import { recordSecret } from "./test-record.ts";
 
 /** A key that signs. `label` is its host below the domain. */
 export type Wallet = {
@@ -12,6 +13,7 @@ export type Wallet = {
 /** Makes a wallet that nobody has used before. */
 export function makeWallet(): Wallet {
   const key = derivePrivateKey(randomBytes(32));
+  recordSecret("a wallet's key", Buffer.from(key).toString("hex"));
   const address = printIdentity({ namespace: "eip155", address: addressOfPrivateKey(key) });
   return {
     address,
@@ -19,7 +21,10 @@ export function makeWallet(): Wallet {
     prove: (timestamp) => ({
       walletAddress: address,
       timestamp,
-      signature: signPersonalMessage(printTunnelMessage({ walletAddress: address, timestamp }, "Vana Personal Server"), key),
+      signature: recordSecret(
+        "a proof's signature",
+        signPersonalMessage(printTunnelMessage({ walletAddress: address, timestamp }, "Vana Personal Server"), key),
+      ),
     }),
   };
 }

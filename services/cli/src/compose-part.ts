@@ -8,9 +8,11 @@ import { Fault } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
 import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
 import type { TokenService } from "@keyhole/token";
+import { createCommitTimes } from "./commit-times.ts";
 import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
-import { createMetrics, type MetricSources, startMetrics } from "./metrics.ts";
+import type { MetricSources } from "./metric-definitions.ts";
+import { createMetrics, startMetrics } from "./metrics.ts";
 import { startEdgePart } from "./parts/edge-part.ts";
 import { type Foundation, openFoundation } from "./parts/foundation.ts";
 import { readEdgeFacts, readPluginFacts, readSupervisorFacts, readTokenFacts } from "./parts/part-facts.ts";
@@ -86,7 +88,8 @@ const startEdge: Start = async (foundation, { startedAt }) => {
 const startToken: Start = async (foundation, { startedAt, signal }) => {
   const { state, world, component } = foundation;
   await using stack = new AsyncDisposableStack();
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
+  const { timeCommit, read: readCommits } = createCommitTimes(world.monotonicMs);
+  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store"), timeCommit }));
   const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
   const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
@@ -118,7 +121,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
     }),
   );
   ({ service } = part);
-  stack.use(await openMetrics(foundation, { token: part.stats }));
+  stack.use(await openMetrics(foundation, { token: part.stats, commits: () => ({ tokens: readCommits() }) }));
   return keepRunning(stack, `the token service on ${service.url}`);
 };
 
@@ -134,9 +137,9 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
       log: component("edge"),
     }),
   );
-  const { plugin, checkStore } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const { plugin, checkStore, readCommits } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   pushing.resolve(() => plugin.pushAll());
-  stack.use(await openMetrics(foundation, { plugin: plugin.stats }));
+  stack.use(await openMetrics(foundation, { plugin: plugin.stats, commits: () => ({ sessions: readCommits() }) }));
   const app = createPartApp("plugin", world, startedAt, () =>
     readPluginFacts(foundation, { plugin, edgeIsThere: edge.isThere(), checkStore }),
   );
@@ -175,9 +178,12 @@ function keepRunning(stack: AsyncDisposableStack, summary: string): RunningPart 
   return { summary, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-async function openMetrics(foundation: Foundation, sources: Omit<MetricSources, "version">): Promise<AsyncDisposable> {
+async function openMetrics(foundation: Foundation, sources: MetricSources): Promise<AsyncDisposable> {
   const { config, world, portOf, metricsKey } = foundation;
-  const registry = createMetrics({ version: world.version, ...sources });
+  const registry = createMetrics({
+    version: world.version,
+    sources: { ...sources, ...(world.isConfigOutdated && { isConfigOutdated: world.isConfigOutdated }) },
+  });
   return await startMetrics({ host: config["metrics.listen"].host, port: portOf(metricsKey), registry });
 }
 

@@ -10,6 +10,7 @@ import type { Plugin } from "@keyhole/plugin";
 import { openTokenStore } from "@keyhole/store";
 import type { Supervisor } from "@keyhole/supervisor";
 import { awaitFrps } from "./await-frps.ts";
+import { createCommitTimes } from "./commit-times.ts";
 import type { Config } from "./config/settings.ts";
 import { printAddress } from "./listeners.ts";
 import type { Log } from "./log.ts";
@@ -51,9 +52,12 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   await using stack = new AsyncDisposableStack();
   const foundation = stack.use(await openFoundation(config, world, component, partNames));
   const { state, portOf } = foundation;
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
+  const tokenCommits = createCommitTimes(world.monotonicMs);
+  const { timeCommit } = tokenCommits;
+  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store"), timeCommit }));
   const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
-  const { plugin, sessions, checkStore: checkSessions } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const { plugin, sessions, checkStore: checkSessions, readCommits } = pluginPart;
   const { supervisor, binaries } = stack.adopt(await startSupervisorPart(foundation), (part) => part.supervisor.stop());
   await awaitFrps(supervisor, signal);
   await plugin.reconcile();
@@ -78,10 +82,14 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   );
   const registry = createMetrics({
     version: world.version,
-    plugin: plugin.stats,
-    frps: () => supervisor.status(),
-    edge: () => edge.stats(),
-    token: tokenStats,
+    sources: {
+      plugin: plugin.stats,
+      frps: () => supervisor.status(),
+      edge: () => edge.stats(),
+      token: tokenStats,
+      commits: () => ({ tokens: tokenCommits.read(), sessions: readCommits() }),
+      ...(world.isConfigOutdated && { isConfigOutdated: world.isConfigOutdated }),
+    },
   });
   const metrics = stack.use(await startMetrics({ host: config["metrics.listen"].host, port: portOf(foundation.metricsKey), registry }));
   const facts: Readonly<Record<PartName, () => PartFacts | Promise<PartFacts>>> = {

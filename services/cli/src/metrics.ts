@@ -1,110 +1,73 @@
 /** Prometheus metrics and liveness on loopback. Bounded cardinality: no address, no label, no client. */
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { Fault, refusalCodes } from "@keyhole/core";
-import type { EdgeStats } from "@keyhole/edge";
-import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { Fault, type HistogramFigures } from "@keyhole/core";
+import { collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
+import { type MetricDefinition, type MetricSources, metricDefinitions } from "./metric-definitions.ts";
 
-/** Figures that are read at each scrape: of the parts that this process is. */
-export type MetricSources = {
-  readonly version: string;
-  readonly plugin?: () => {
-    readonly sessions: number;
-    readonly connected: number;
-    readonly hookCalls: ReadonlyMap<string, number>;
-    readonly refusals: ReadonlyMap<string, number>;
-  };
-  readonly token?: () => { readonly answers: Readonly<Record<string, number>> };
-  readonly frps?: () => { readonly state: string; readonly restarts: number };
-  readonly edge?: () => EdgeFigures;
-};
+/** A line of a scrape. */
+type Line = { readonly metricName?: string; readonly labels: Readonly<Record<string, string | number>>; readonly value: number };
 
-/** What is read of the edge. */
-type EdgeFigures = Pick<
-  EdgeStats,
-  | "openVisitorConnections"
-  | "controlConnections"
-  | "held"
-  | "bytesInTotal"
-  | "bytesOutTotal"
-  | "requestsTotal"
-  | "refusedConnectionsTotal"
-  | "limitedLoginsTotal"
->;
-
-/** Makes the registry. */
-export function createMetrics(sources: MetricSources): Registry {
+/** Makes the registry: what the parts of this process say, and what Node says about the process. */
+export function createMetrics(options: { readonly version: string; readonly sources: MetricSources }): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: "keyhole_" });
-  const gauge = (name: string, help: string, read: () => number): void => {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read());
-      },
-    });
-  };
-  const counter = (name: string, help: string, labelNames: string[], read: () => (readonly [readonly string[], number])[]): void => {
-    new Counter({
-      name,
-      help,
-      labelNames,
-      registers: [registry],
-      collect() {
-        this.reset();
-        for (const [values, value] of read()) this.inc(Object.fromEntries(labelNames.map((label, at) => [label, values[at] ?? ""])), value);
-      },
-    });
-  };
-  new Gauge({ name: "keyhole_build_info", help: "Always 1.", labelNames: ["version"], registers: [registry] }).set(
-    { version: sources.version },
-    1,
-  );
-  const { plugin, token, frps, edge } = sources;
-  if (plugin !== undefined) {
-    gauge("keyhole_sessions", "Admitted logins that live.", () => plugin().sessions);
-    gauge("keyhole_tunnels", "Sessions with a registered proxy.", () => plugin().connected);
-    counter("keyhole_plugin_requests_total", "Hook calls by operation and result.", ["op", "result"], () =>
-      [...plugin().hookCalls].map(([key, value]) => [key.split(" "), value]),
-    );
-    counter("keyhole_plugin_refusals_total", "Refusals of the hook by code.", ["code"], () => countCodes([...plugin().refusals]));
-  }
-  if (token !== undefined) {
-    counter("keyhole_token_answers_total", "Answers of the token service: OK, or the code of the refusal.", ["code"], () =>
-      countCodes(Object.entries(token().answers)),
-    );
-  }
-  if (frps !== undefined) {
-    gauge("keyhole_frps_up", "1 while frps is ready.", () => (frps().state === "ready" ? 1 : 0));
-    gauge("keyhole_frps_restarts", "Starts of frps after the first.", () => frps().restarts);
-  }
-  if (edge !== undefined) {
-    gauge("keyhole_edge_visitor_connections", "Open connections of visitors.", () => edge().openVisitorConnections);
-    gauge("keyhole_edge_control_connections", "Open connections of frpc.", () => edge().controlConnections);
-    gauge("keyhole_edge_held_requests", "Requests that wait for a client to come back.", () => edge().held);
-    gauge("keyhole_edge_bytes_in_total", "Body bytes from visitors.", () => edge().bytesInTotal);
-    gauge("keyhole_edge_bytes_out_total", "Body bytes to visitors.", () => edge().bytesOutTotal);
-    counter("keyhole_edge_requests_total", "Visitors' requests by outcome.", ["outcome"], () =>
-      Object.entries(edge().requestsTotal).map(([outcome, value]) => [[outcome], value]),
-    );
-    counter("keyhole_edge_control_refusals_total", "What the control port refused for an address's limits.", ["what"], () => [
-      [["connection"], edge().refusedConnectionsTotal],
-      [["login"], edge().limitedLoginsTotal],
-    ]);
+  const build = new Gauge({ name: "keyhole_build_info", help: "Always 1.", labelNames: ["version", "node"], registers: [registry] });
+  build.set({ version: options.version, node: process.version }, 1);
+  const sources = readOnce(options.sources);
+  for (const definition of metricDefinitions) {
+    if (definition.read(sources) === undefined) continue;
+    const { name, help, type } = definition;
+    // The registry asks nothing else of a metric. Its own kinds want each figure told to them; ours are counted where they happen.
+    const metric = { name, get: async () => ({ name, help, type, values: readLines(definition, sources) }) };
+    registry.registerMetric(metric as unknown as Metric);
   }
   return registry;
 }
 
-/** By code, of which there are as many as the catalogue has; what else may come is one. */
-function countCodes(counts: readonly (readonly [string, number])[]): (readonly [readonly string[], number])[] {
-  const sums = new Map<string, number>();
-  for (const [code, count] of counts) {
-    const known = code === "OK" || (refusalCodes as readonly string[]).includes(code) ? code : "other";
-    sums.set(known, (sums.get(known) ?? 0) + count);
+/** A source is asked once for all the metrics of a scrape. */
+function readOnce(sources: MetricSources): MetricSources {
+  const once = <Read>(read: () => Read): (() => Read) => {
+    let last: { readonly value: Read } | undefined;
+    return () => {
+      if (last === undefined) {
+        last = { value: read() };
+        setImmediate(() => {
+          last = undefined;
+        });
+      }
+      return last.value;
+    };
+  };
+  return Object.fromEntries(
+    Object.entries(sources).map(([name, read]) => [name, read && once<unknown>(read as () => unknown)]),
+  ) as MetricSources;
+}
+
+function readLines({ name, labels, read }: MetricDefinition, sources: MetricSources): readonly Line[] {
+  const sums = new Map<string, { readonly labels: Record<string, string>; value: number | HistogramFigures }>();
+  for (const { values, value } of read(sources) ?? []) {
+    const bounded = Object.entries(labels).map(([label, known], at): [string, string] => {
+      const given = values[at] ?? "";
+      return [label, known.values.includes(given) ? given : "other"];
+    });
+    const key = bounded.map(([, text]) => text).join(" ");
+    const former = sums.get(key);
+    if (former === undefined) sums.set(key, { labels: Object.fromEntries(bounded), value });
+    else if (typeof former.value === "number" && typeof value === "number") former.value += value;
   }
-  return [...sums].map(([code, count]) => [[code], count]);
+  return [...sums.values()].flatMap(({ labels: told, value }) =>
+    typeof value === "number" ? [{ labels: told, value }] : renderHistogram(name, told, value),
+  );
+}
+
+function renderHistogram(name: string, labels: Readonly<Record<string, string>>, figures: HistogramFigures): readonly Line[] {
+  let count = 0;
+  const buckets = figures.counts.map((each, at) => {
+    count += each;
+    return { metricName: `${name}_bucket`, labels: { ...labels, le: figures.bounds[at] ?? "+Inf" }, value: count };
+  });
+  return [...buckets, { metricName: `${name}_sum`, labels, value: figures.sum }, { metricName: `${name}_count`, labels, value: count }];
 }
 
 /** Serves `/metrics` and `/healthz`. */

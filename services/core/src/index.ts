@@ -24,6 +24,7 @@ export {
 } from "./event.ts";
 export { type ChainFlaw, type ChainVerifier, createChainVerifier, type SignedCheckpoint } from "./event-chain.ts";
 export { Fault, type FaultCode } from "./fault.ts";
+export { createHistogram, type Histogram, type HistogramFigures } from "./histogram.ts";
 export { type HostKind, parseHost } from "./host.ts";
 export { type EvmIdentity, type Identity, parseIdentity, printIdentity, type StellarIdentity } from "./identity.ts";
 export { type CompactJws, decodeBase64Url, type Jws, parseCompactJws, parseJws } from "./jws.ts";
@@ -67,6 +68,7 @@ export {
   type TokenStore,
 } from "./store.ts";
 export { parseStrictJson, type StrictJson } from "./strict-json.ts";
+export { createTally, type Tally } from "./tally.ts";
 export { mintTicket, readTicket, type Ticket } from "./ticket.ts";
 export {
   deriveTunnelJwtClaims,

@@ -11,11 +11,15 @@ export class Exchange implements Waiting {
   readonly requestId: string;
   /** The visitor's address. */
   readonly source: string;
+  /** When its head was parsed, by the monotonic clock. */
+  readonly arrivedMs: number;
   readonly hasBody: boolean;
   /** The visitor waits for `100 Continue` before it sends the body. */
   awaitsContinue: boolean;
   /** Some of the body has been taken from the visitor: it cannot be sent a second time. */
   isBodyTaken = false;
+  /** Somebody behind the edge was asked. */
+  isAsked = false;
   isGone = false;
   whenGone: (() => void) | undefined = undefined;
 
@@ -24,6 +28,7 @@ export class Exchange implements Waiting {
     readonly res: ServerResponse;
     readonly requestId: string;
     readonly source: string;
+    readonly arrivedMs: number;
     readonly hasBody: boolean;
     readonly awaitsContinue: boolean;
   }) {
@@ -31,6 +36,7 @@ export class Exchange implements Waiting {
     this.res = parts.res;
     this.requestId = parts.requestId;
     this.source = parts.source;
+    this.arrivedMs = parts.arrivedMs;
     this.hasBody = parts.hasBody;
     this.awaitsContinue = parts.awaitsContinue;
   }

@@ -5,6 +5,6 @@
 export type { ControlLimits } from "./control-limits.ts";
 export { createDoor } from "./door.ts";
 export type { EdgeRuntime } from "./edge-runtime.ts";
-export type { OutcomeClass } from "./edge-stats.ts";
+export type { OutcomeClass, RequestClass } from "./edge-stats.ts";
 export type { Log } from "./log.ts";
 export { type EdgeStats, type NodeEdge, type NodeEdgeOptions, startNodeEdge } from "./node-edge.ts";

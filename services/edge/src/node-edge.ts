@@ -2,11 +2,12 @@
  * The embedded door: visitors' port and control port in one Node process (DESIGN.md §1). It reads the map files once, at
  * its start, so that it answers honestly with nothing else of ours alive; after that the door changes it in memory.
  */
+import type { HistogramFigures } from "@keyhole/core";
 import { createBlockedNetworks } from "./blocked-networks.ts";
 import type { ControlLimits } from "./control-limits.ts";
 import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
-import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
+import { createEdgeCounters, type OutcomeClass, type RequestClass } from "./edge-stats.ts";
 import { createHoldRoom } from "./hold-room.ts";
 import { createLabelStates, returnMs } from "./label-states.ts";
 import { createLabelTraffic } from "./label-traffic.ts";
@@ -61,6 +62,8 @@ export type NodeEdgeOptions = {
   /** How long a visitor's connection without a request is kept, and one whose body does not come. Default: 60,000 each. */
   readonly patience?: { readonly idleMs: number; readonly bodyStallMs: number };
   readonly now: () => Date;
+  /** Milliseconds from some moment on; never backwards. */
+  readonly monotonicMs: () => number;
   readonly newRequestId: () => string;
   readonly log: Log;
 };
@@ -71,7 +74,11 @@ export type EdgeStats = {
   readonly controlConnections: number;
   readonly held: number;
   readonly liveLabels: number;
-  readonly requestsTotal: Readonly<Record<OutcomeClass, number>>;
+  readonly requestsTotal: Readonly<Record<RequestClass, Readonly<Record<OutcomeClass, number>>>>;
+  /** From a parsed head to the first question to frps or the token service. */
+  readonly overheadSeconds: HistogramFigures;
+  /** From a parsed head to the head of the answer that came from there. */
+  readonly firstByteSeconds: HistogramFigures;
   readonly bytesInTotal: number;
   readonly bytesOutTotal: number;
   readonly controlBytesInTotal: number;
@@ -97,7 +104,7 @@ export type NodeEdge = {
 /** Opens both ports. Throws `PORT_BUSY`, `CERTIFICATE_UNREADABLE` or `STATE_UNWRITABLE`, with nothing left open. */
 export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge> {
   const { log, now } = options;
-  const counters = createEdgeCounters();
+  const counters = createEdgeCounters(options.monotonicMs);
   const visitorAddress = createVisitorAddress(options.trustedProxies);
   const files = await readMapFiles(options.mapsDir, log);
   const states = createLabelStates(files, { at: now(), forMs: options.returnMs ?? returnMs });
@@ -193,7 +200,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
       controlConnections: control.connections(),
       held: room.held() + serviceRoom.held(),
       liveLabels: states.liveCount(),
-      requestsTotal: { ...counters.requestsTotal },
+      requestsTotal: counters.requestsTotal,
+      overheadSeconds: counters.overheadSeconds.read(),
+      firstByteSeconds: counters.firstByteSeconds.read(),
       bytesInTotal: counters.bytesInTotal,
       bytesOutTotal: counters.bytesOutTotal,
       controlBytesInTotal: control.bytes().in,

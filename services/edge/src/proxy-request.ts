@@ -7,6 +7,7 @@
 import type { Dispatcher } from "undici";
 import { readAnswerHeaders, readTrailers } from "./answer-headers.ts";
 import { discardBody } from "./discard-body.ts";
+import { countAnswered, countAsked } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Passage } from "./label-traffic.ts";
 import { RequestBody } from "./request-body.ts";
@@ -21,6 +22,7 @@ const maxDroppedBytes = 16 * 1024;
 export function proxyRequest(exchange: Exchange, headers: readonly string[], upstream: Upstream, passage?: Passage): Promise<Outcome> {
   return new Promise((resolve) => {
     const attempt = new Attempt(exchange, upstream, passage, resolve);
+    countAsked(upstream.counters, exchange);
     upstream.pool.dispatch(
       {
         path: exchange.req.url ?? "/",
@@ -104,6 +106,7 @@ class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#isRelaying = true;
+    countAnswered(this.#upstream.counters, this.#exchange);
     this.#exchange.whenGone = () => this.#abandon();
     this.#settle({ kind: "answered" });
     // The head goes out with the first bytes of the body when they came together, and alone when they did not.

@@ -5,9 +5,10 @@
  */
 import type { RefusalCode } from "@keyhole/core";
 import { sendAnswer } from "./answers.ts";
-import { classOf } from "./edge-stats.ts";
+import { classOf, isFailure } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
+import type { Log } from "./log.ts";
 import { proxyRequest } from "./proxy-request.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
 
@@ -15,7 +16,7 @@ import type { Outcome, Upstream } from "./upstream.ts";
 const maxWaitMs = 3000;
 const pauseMs = 50;
 
-export type ServiceDeps = { readonly service: Upstream; readonly serviceRoom: HoldRoom };
+export type ServiceDeps = { readonly service: Upstream; readonly serviceRoom: HoldRoom; readonly log: Log };
 
 export async function serveService(exchange: Exchange, headers: readonly string[], deps: ServiceDeps): Promise<void> {
   const { service } = deps;
@@ -24,10 +25,11 @@ export async function serveService(exchange: Exchange, headers: readonly string[
   if (outcome.kind === "broken" && exchange.isRepeatable && !exchange.isGone) outcome = await askPatiently(exchange, headers, deps);
   const code = codeOf(outcome);
   if (code === undefined) {
-    service.counters.requestsTotal.proxied += 1;
+    service.counters.requestsTotal.service.proxied += 1;
     return;
   }
-  if (!exchange.isGone) service.counters.requestsTotal[classOf(code)] += 1;
+  if (!exchange.isGone) service.counters.requestsTotal.service[classOf(code)] += 1;
+  if (isFailure(code)) deps.log.debug({ event: "edge.failed", code, requestId: exchange.requestId }, "the token service gave no answer");
   sendAnswer(exchange, code);
 }
 

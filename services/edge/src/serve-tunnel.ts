@@ -5,11 +5,12 @@
  */
 import type { Label, RefusalCode } from "@keyhole/core";
 import { type Facts, sendAnswer } from "./answers.ts";
-import { classOf } from "./edge-stats.ts";
+import { classOf, isFailure } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic, Passage } from "./label-traffic.ts";
+import type { Log } from "./log.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
 
 /** Pauses between attempts while a label changes hands: a takeover takes 4–20 ms, frps registers within a few. */
@@ -24,6 +25,7 @@ export type TunnelDeps = {
   readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;
+  readonly log: Log;
 };
 
 /** Sends the request once and tells how it went. */
@@ -40,7 +42,8 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
   let isSpent = false;
 
   const answer = (code: RefusalCode, facts?: Facts): void => {
-    if (!exchange.isGone) deps.frps.counters.requestsTotal[classOf(code)] += 1;
+    if (!exchange.isGone) deps.frps.counters.requestsTotal.tunnel[classOf(code)] += 1;
+    if (isFailure(code)) deps.log.debug({ event: "edge.failed", code, label, requestId: exchange.requestId }, "an app gave no answer");
     sendAnswer(exchange, code, facts);
   };
   /** There is no app to blame when its client is gone. */
@@ -77,7 +80,7 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       const passage = traffic.enter(label);
       const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
-        deps.frps.counters.requestsTotal.proxied += 1;
+        deps.frps.counters.requestsTotal.tunnel.proxied += 1;
         if (!exchange.isGone) states.answered(label);
         return;
       }

@@ -7,6 +7,7 @@ import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { type Duplex, pipeline } from "node:stream";
 import { readAnswerHeaders } from "./answer-headers.ts";
+import { countAnswered, countAsked } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import { joinSockets } from "./join-sockets.ts";
 import type { Passage } from "./label-traffic.ts";
@@ -27,6 +28,7 @@ export function proxyUpgrade(
     let isConnected = false;
     let isSettled = false;
     let hasTimedOut = false;
+    countAsked(upstream.counters, exchange);
     const settle = (outcome: Outcome): void => {
       if (isSettled) return;
       isSettled = true;
@@ -116,6 +118,7 @@ function relay(
 ): void {
   const { res } = exchange;
   res.sendDate = false;
+  countAnswered(upstream.counters, exchange);
   res.writeHead(answer.statusCode ?? 502, [...headers, "Connection", "close"]);
   answer.on("data", (chunk: Buffer) => {
     upstream.counters.bytesOutTotal += chunk.length;
@@ -134,6 +137,7 @@ function join(
   app: { readonly socket: Duplex; readonly head: Buffer; readonly headers: readonly string[] },
   upstream: Upstream,
 ): void {
+  countAnswered(upstream.counters, exchange);
   let text = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n";
   for (let index = 0; index + 1 < app.headers.length; index += 2) text += `${app.headers[index]}: ${app.headers[index + 1]}\r\n`;
   const { res, req } = exchange;

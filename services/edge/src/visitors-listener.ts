@@ -72,30 +72,34 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   let isDraining = false;
 
   /** Nothing that a visitor sends may end the process: what is thrown costs its own connection. */
-  const safely = (socket: Duplex, work: () => void): void => {
+  const safely = (socket: Duplex, work: () => void, requestId?: string): void => {
     try {
       work();
     } catch (error) {
-      log.error({ err: error }, "a visitor's connection was closed: its request could not be handled");
+      log.error({ err: error, requestId }, "a visitor's connection was closed: its request could not be handled");
       socket.destroy();
     }
   };
   const take = (req: IncomingMessage, res: ServerResponse, hasBody: boolean, awaitsContinue: boolean): Exchange => {
     const source = deps.visitorAddress(req.socket.remoteAddress, req.rawHeaders);
     if (isDraining) res.shouldKeepAlive = false;
-    return new Exchange({ req, res, requestId: deps.newRequestId(), source, hasBody, awaitsContinue });
+    return new Exchange({ req, res, requestId: deps.newRequestId(), source, arrivedMs: counters.monotonicMs(), hasBody, awaitsContinue });
   };
   const refuse = (exchange: Exchange, code: RefusalCode): void => {
-    counters.requestsTotal[classOf(code)] += 1;
+    counters.requestsTotal.none[classOf(code)] += 1;
     sendAnswer(exchange, code);
   };
   const lineUp = (exchange: Exchange, work: () => void): void =>
     turns.lineUp(exchange, () =>
-      safely(exchange.req.socket, () => {
-        if (exchange.isGone) return;
-        if (deps.isBlocked(exchange.source)) refuse(exchange, "NETWORK_BLOCKED");
-        else work();
-      }),
+      safely(
+        exchange.req.socket,
+        () => {
+          if (exchange.isGone) return;
+          if (deps.isBlocked(exchange.source)) refuse(exchange, "NETWORK_BLOCKED");
+          else work();
+        },
+        exchange.requestId,
+      ),
     );
 
   const serve = (req: IncomingMessage, res: ServerResponse, awaitsContinue: boolean, upgrade?: VisitorSide): void => {
@@ -140,7 +144,7 @@ export async function startVisitorsListener(deps: VisitorsDeps): Promise<Visitor
   };
 
   const refuseRaw = (socket: Duplex, code: RefusalCode): void => {
-    counters.requestsTotal[classOf(code)] += 1;
+    counters.requestsTotal.none[classOf(code)] += 1;
     writeRawAnswer(socket, code, deps.newRequestId());
   };
 

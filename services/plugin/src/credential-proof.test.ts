@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Credential, Presented } from "./credential.ts";
 import { proveCredential } from "./credential-proof.ts";
 import type { LoginConnection } from "./login-connection.ts";
+import { createPluginRecorder, type PluginRecorder } from "./plugin-figures.ts";
 import type { Registration } from "./registration-rule.ts";
 
 const label = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed" as Label;
@@ -20,6 +21,7 @@ async function prove(options: {
   readonly tooMany?: "proofs" | "logins" | "signers";
   readonly said?: Registration;
   readonly requireRegistration?: boolean;
+  readonly recorder?: PluginRecorder;
 }): Promise<{ code: string; label: Label | undefined; asked: string[] }> {
   const asked: string[] = [];
   const { kind = "claim", needs } = options;
@@ -77,6 +79,7 @@ async function prove(options: {
             close: () => {},
           },
     requireRegistration: options.requireRegistration ?? false,
+    recorder: options.recorder ?? createPluginRecorder(() => 0),
   };
   const login = { user: options.user ?? "" } as LoginContent;
   const proved = await proveCredential(presented, login, Promise.resolve({ ...here, ...options.connection }), deps);
@@ -111,6 +114,22 @@ describe("the order of the questions", () => {
   it("a signature that was nobody's is counted; what is merely old is not", async () => {
     expect((await prove({ refused: "SIGNER_MISMATCH" })).asked).toEqual([`proofs of ${source}`, "check", `failed ${source}`]);
     expect((await prove({ refused: "CLAIM_EXPIRED" })).asked).toEqual([`proofs of ${source}`, "check"]);
+  });
+
+  it("a verification is counted by its scheme where a signature or a MAC was looked at, and nowhere else", async () => {
+    const recorder = createPluginRecorder(() => 0);
+    await prove({ recorder, kind: "hmac" });
+    await prove({ recorder, kind: "hmac", refused: "TOKEN_SIGNATURE" });
+    await prove({ recorder, kind: "jwt" });
+    await prove({ recorder, refused: "SIGNER_MISMATCH" });
+    await prove({ recorder, refused: "CLAIM_EXPIRED" });
+    await prove({ recorder, kind: "stellar-jwt", connection: { failure: "CLIENT_GONE" } });
+    expect(Object.fromEntries(recorder.read().verifications)).toEqual({
+      "hmac valid": 1,
+      "hmac invalid": 1,
+      "tunnel-jwt valid": 1,
+      "eip191 invalid": 1,
+    });
   });
 
   it("1: another user is refused before anything is counted for the label", async () => {

@@ -10,6 +10,7 @@ import { type Credential, isFailedProof, type Presented } from "./credential.ts"
 import type { Gateway } from "./gateway.ts";
 import { judgeConnection, type LoginConnection } from "./login-connection.ts";
 import type { LoginLimits } from "./login-limits.ts";
+import type { PluginRecorder } from "./plugin-figures.ts";
 import { isRegistryAsked, judgeRegistration } from "./registration-rule.ts";
 
 /** What a proof rests on. */
@@ -17,6 +18,7 @@ export type ProofDeps = {
   readonly limits: LoginLimits;
   readonly gateway: Gateway | undefined;
   readonly requireRegistration: boolean;
+  readonly recorder: Pick<PluginRecorder, "verified">;
 };
 
 /** A credential whose maker is known and has the right to its label. */
@@ -32,7 +34,7 @@ export async function proveCredential(
   connection: Promise<LoginConnection>,
   deps: ProofDeps & { readonly left: TimeLeft },
 ): Promise<Verdict<Proved> & { readonly label?: Label }> {
-  const checked = presented.kind === "hmac" ? presented.check() : await checkSignature(presented, connection, deps);
+  const checked = presented.kind === "hmac" ? check(presented, deps.recorder) : await checkSignature(presented, connection, deps);
   if (!checked.granted) return checked;
   const credential = checked.value;
   const { label, claim } = credential;
@@ -72,13 +74,20 @@ const unownedCodes: ReadonlySet<RefusalCode> = new Set(["SERVER_NOT_REGISTERED",
 async function checkSignature(
   presented: Presented,
   connection: Promise<LoginConnection>,
-  { limits }: ProofDeps,
+  { limits, recorder }: ProofDeps,
 ): Promise<Verdict<Credential>> {
   const found = await connection;
   const refusal = judgeConnection(found) ?? limits.judgeProof(found.source);
   if (refusal !== undefined) return { granted: false, refusal };
-  const checked = presented.check();
+  const checked = check(presented, recorder);
   if (!checked.granted && isFailedProof(checked.refusal)) limits.countFailedProof(found.source);
+  return checked;
+}
+
+/** Refusals that looked at no signature are no verification. */
+function check(presented: Presented, recorder: ProofDeps["recorder"]): Verdict<Credential> {
+  const checked = presented.check();
+  if (checked.granted || isFailedProof(checked.refusal)) recorder.verified(presented.kind, checked.granted);
   return checked;
 }
 

@@ -68,7 +68,14 @@ describe("a credential in its place", () => {
 
   it("of a Stellar account says whose it is, and that it is good for a minute after its own end", () => {
     const account = printIdentity({ namespace: "stellar", publicKey: publicKeyOfSeed(jwtKey.seed) });
-    const signed = { iss: "hvym_tunnler", sub: account, aud: settings.stellarAddress(), iat: seconds, exp: seconds + 600 };
+    const signed = {
+      iss: "hvym_tunnler",
+      sub: account,
+      aud: settings.stellarAddress(),
+      iat: seconds,
+      exp: seconds + 600,
+      services: ["pintheon"],
+    };
     const fields = { metas: { jwt: jwtOf({ alg: "EdDSA", typ: "JWT" }, signed) } };
     expect(codeOf(fields)).toBe("stellar-jwt");
     expect(check(fields)).toEqual({
@@ -76,6 +83,7 @@ describe("a credential in its place", () => {
       kind: "stellar-jwt",
       issuedAt: now,
       endsAt: new Date(now.getTime() + 660_000),
+      services: ["pintheon"],
     });
     const late = { metas: { jwt: jwtOf({ alg: "EdDSA", typ: "JWT" }, { ...signed, iat: seconds - 700, exp: seconds - 60 }) } };
     expect([codeOf(late), check({ metas: { jwt: jwtOf({ alg: "EdDSA" }, { ...signed, aud: account }) } })]).toEqual([

@@ -26,6 +26,8 @@ export type Credential = {
   readonly kind: CredentialKind;
   readonly issuedAt: Date;
   readonly endsAt?: Date;
+  /** What a Stellar JWT says that its client serves. */
+  readonly services?: readonly string[];
   /** What a registry may have to confirm. */
   readonly claim?: VanaClaim;
 };
@@ -154,7 +156,7 @@ function readStellarJwt(text: string, { stellarAddress, now }: CredentialSetting
   if (audience === undefined) return refuse("STARTING_UP");
   return map(parseStellarJwt(text, { audience, now: now() }), ({ check }) => ({
     kind: "stellar-jwt",
-    check: () => map(check(), ({ label, issuedAt, endsAt }) => ({ label, kind: "stellar-jwt", issuedAt, endsAt })),
+    check: () => map(check(), ({ identity: _identity, ...jwt }) => ({ ...jwt, kind: "stellar-jwt" })),
   }));
 }
 

@@ -1,22 +1,17 @@
 /**
- * How long each stage of an eviction takes, from the moment at which it was decided: told to the edge, which refuses new
+ * How long each stage of an eviction takes, from the moment at which it was decided: blocked: the edge is told, and refuses new
  * requests from then on; cut, so that what is under way ends; kicked at frps; confirmed by frps's dashboard. One event a
  * session at the end, whether it was confirmed or not.
  */
 import type { Label, SessionEnd } from "@keyhole/core";
 import type { EventNotes } from "./event-notes.ts";
 import type { ReadFrps } from "./frps-view.ts";
+import type { EvictionStage, PluginRecorder } from "./plugin-figures.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
-
-/** The stages behind the decision, in their order. */
-export const evictionStages = ["edge", "cut", "kicked", "confirmed"] as const;
-
-/** One of them. */
-export type EvictionStage = (typeof evictionStages)[number];
 
 /** The clock of one eviction. */
 type Eviction = {
-  reached(stage: Exclude<EvictionStage, "confirmed">): void;
+  reached(stage: "blocked" | "cut" | "kicked"): void;
   /** After the kick: resolves when frps's dashboard does not show the client any more, or after 5 s. Never rejects. */
   confirm(): Promise<void>;
 };
@@ -32,15 +27,14 @@ export type EvictionWatch = {
 const lookEveryMs = 50;
 const mostLooks = 100;
 
-/** Makes the watch. `observe` is told of every stage, in ms since the decision. */
+/** Makes the watch. */
 export function createEvictionWatch(deps: {
   readonly readFrps: ReadFrps;
   readonly registry: Pick<SessionRegistry, "living">;
   readonly notes: EventNotes;
-  readonly observe: (stage: EvictionStage, ms: number) => void;
-  readonly now: () => Date;
+  readonly recorder: Pick<PluginRecorder, "evicted" | "monotonicMs">;
 }): EvictionWatch {
-  const { readFrps, registry, notes, observe, now } = deps;
+  const { readFrps, registry, notes, recorder } = deps;
   /** Run ids that should be gone, with whom to tell. */
   const awaited = new Map<string, { readonly label: Label; looks: number; readonly tell: (isGone: boolean) => void }>();
   let isLooking = false;
@@ -80,12 +74,12 @@ export function createEvictionWatch(deps: {
       awaited.clear();
     },
     begin({ id, label, ticket }, how) {
-      const startedAt = now().getTime();
+      const startedMs = recorder.monotonicMs();
       const stages: Record<string, number> = {};
       const reach = (stage: EvictionStage): void => {
-        const ms = Math.max(0, now().getTime() - startedAt);
-        stages[`${stage}Ms`] = ms;
-        observe(stage, ms);
+        const ms = recorder.monotonicMs() - startedMs;
+        stages[`${stage}Ms`] = Math.round(ms);
+        recorder.evicted(stage, ms / 1000);
       };
       return {
         reached: reach,

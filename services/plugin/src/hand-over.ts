@@ -26,7 +26,7 @@ export type HandOver = {
   displace(newcomer: Session, displaced: readonly Session[], withinMs: number): Promise<boolean>;
   /** True, once, when the label's holder was displaced and nobody has taken the label up since. */
   conclude(label: Label): boolean;
-  /** Ends the session's connection at the edge and at frps, and tells of each when it is done. Never rejects. */
+  /** Ends the session's connection at the edge and at frps, and tells when each is done. Never rejects. */
   disconnect(session: Session, reached: (stage: "cut" | "kicked") => void): Promise<void>;
 };
 
@@ -87,12 +87,11 @@ export function createHandOver(deps: {
       if (disconnecting >= disconnectsAtOnce) await new Promise<void>((resolve) => waiting.push(resolve));
       disconnecting += 1;
       try {
-        await connections.cut(session);
-        reached("cut");
-        await kicks
-          .kick(session.ticket, kickMs)
-          .then(() => reached("kicked"))
-          .catch((cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"));
+        if (await connections.cut(session)) reached("cut");
+        await kicks.kick(session.ticket, kickMs).then(
+          () => reached("kicked"),
+          (cause: unknown) => log.warn({ label: session.label, cause: String(cause) }, "an evicted client could not be kicked"),
+        );
       } finally {
         disconnecting -= 1;
         waiting.shift()?.();

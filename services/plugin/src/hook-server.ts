@@ -11,20 +11,28 @@ import { type HookAnswer, type HookRequest, hookPath, parseHookRequest, renderHo
 import type { TimeLeft } from "./answer-time.ts";
 import { createDeadline, type Deadline } from "./deadline.ts";
 import type { Log } from "./log.ts";
+import type { PluginRecorder } from "./plugin-figures.ts";
 import type { RefusalAnswers } from "./refusal-answers.ts";
+
+/** The ids of one call, for the log: our own, and the one that frps wrote into its own log. */
+export type CallIds = { readonly requestId: string; readonly frpRequestId: string };
 
 /** What the listener needs. */
 export type HookServerDeps = {
   /** `left`: of the time after which the listener refuses by itself. */
-  readonly answer: (request: HookRequest, requestId: string, left: TimeLeft) => Promise<HookAnswer>;
+  readonly answer: (request: HookRequest, ids: CallIds, left: TimeLeft) => Promise<HookAnswer>;
   /** A refusal at NewProxy that was not the operation's own must be followed by a kick too. */
   readonly refuseUnexpected: (request: HookRequest | undefined) => void;
   readonly user: string;
   readonly password: string;
+  readonly newRequestId: () => string;
   readonly log: Log;
   readonly refusals: RefusalAnswers;
-  readonly count: (op: string, result: string) => void;
+  readonly recorder: Pick<PluginRecorder, "call" | "answered" | "monotonicMs">;
 };
+
+/** One call: its ids, and when its head was there, by the monotonic clock. */
+type Call = { readonly ids: CallIds; readonly startedMs: number };
 
 /** The running listener. */
 export type HookServer = AsyncDisposable & { readonly port: number };
@@ -39,6 +47,7 @@ type BodyFailure = "BODY_TOO_LARGE" | "BODY_TIMEOUT" | "BODY_INVALID_JSON";
 
 /** Makes the request listener, without a port. */
 function createHookListener(deps: HookServerDeps): (request: IncomingMessage, response: ServerResponse) => void {
+  const { recorder } = deps;
   const expected = Buffer.from(`Basic ${Buffer.from(`${deps.user}:${deps.password}`).toString("base64")}`);
   const bodyDeadline = createDeadline(bodyTimeoutMs);
   const answerDeadline = createDeadline(answerTimeoutMs);
@@ -55,7 +64,7 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     requestId: string,
     headers: Record<string, string> = {},
   ): void {
-    deps.count("none", code);
+    recorder.call("none", code);
     deps.refusals.count(code);
     const { status } = refusals[code];
     const isBodyLeft = !request.complete;
@@ -78,7 +87,9 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
   }
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const requestId = readRequestId(request.headers["x-frp-reqid"]);
+    const startedMs = recorder.monotonicMs();
+    const ids = { requestId: deps.newRequestId(), frpRequestId: readFrpRequestId(request.headers["x-frp-reqid"]) };
+    const { requestId } = ids;
     if (!isFrps(request.headers.authorization))
       return void reject(request, response, "HOOK_UNAUTHORIZED", requestId, { "WWW-Authenticate": "Basic" });
     // Not `new URL`: it throws for targets like `//`, and frps sends none of them.
@@ -91,12 +102,13 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
       bodyDeadline,
       guard(response, (failure, text) => {
         if (failure !== undefined) return void reject(request, response, failure, requestId);
-        answerBody(request, response, readOp(target.slice(pathEnd + 1)), text, requestId);
+        answerBody(request, response, readOp(target.slice(pathEnd + 1)), text, { ids, startedMs });
       }),
     );
   }
 
-  function answerBody(request: IncomingMessage, response: ServerResponse, op: string, text: string, requestId: string): void {
+  function answerBody(request: IncomingMessage, response: ServerResponse, op: string, text: string, call: Call): void {
+    const { requestId } = call.ids;
     let body: unknown;
     try {
       body = JSON.parse(text);
@@ -107,37 +119,42 @@ function createHookListener(deps: HookServerDeps): (request: IncomingMessage, re
     if (parsed.kind === "op-mismatch") return void reject(request, response, "OP_MISMATCH", requestId);
     if (parsed.kind === "not-frps") return void reject(request, response, "OP_UNEXPECTED", requestId);
     if (parsed.kind === "malformed") {
-      deps.count(parsed.op, "malformed");
-      deps.log.info({ event: "hook.malformed", op: parsed.op, field: parsed.field, requestId }, "a hook call has a field of a wrong form");
+      recorder.call(parsed.op, "malformed");
+      recorder.answered(parsed.op, call.startedMs);
+      deps.log.info(
+        { event: "hook.malformed", op: parsed.op, field: parsed.field, ...call.ids },
+        "a hook call has a field of a wrong form",
+      );
       if (parsed.op === "CloseProxy") return void reply(response, { kind: "keep" });
       const code = parsed.op === "Login" ? "LOGIN_MALFORMED" : "PROXY_MALFORMED";
       return void reply(response, deps.refusals.answer(refuse(code, { field: parsed.field }).refusal));
     }
-    decide(parsed.request, response, requestId);
+    decide(parsed.request, response, call);
   }
 
   /** One answer, never later than the deadline: whichever comes first of the decision, a fault and the clock. */
-  function decide(request: HookRequest, response: ServerResponse, requestId: string): void {
+  function decide(request: HookRequest, response: ServerResponse, { ids, startedMs }: Call): void {
     let isAnswered = false;
     const settle = (result: HookAnswer): void => {
       if (isAnswered) return;
       isAnswered = true;
       call.finish();
-      deps.count(request.op, result.kind);
+      recorder.call(request.op, result.kind);
+      recorder.answered(request.op, startedMs);
       reply(response, result);
     };
     const fail = guard(response, (cause: unknown): void => {
       if (isAnswered) return;
       const code = cause instanceof Fault && cause.code === "STORE_UNAVAILABLE" ? "STORE_UNAVAILABLE" : "INTERNAL_ERROR";
       deps.log.error(
-        { event: "hook.fault", op: request.op, requestId, code, cause: String(cause) },
+        { event: "hook.fault", op: request.op, ...ids, code, cause: String(cause) },
         "a hook call could not be decided, so it is refused",
       );
       deps.refuseUnexpected(request);
       settle(deps.refusals.answer(refuse(code).refusal));
     });
     const call = answerDeadline.start(() => fail(new Error("the hook's own deadline passed")));
-    deps.answer(request, requestId, call.leftMs).then(settle).catch(fail);
+    deps.answer(request, ids, call.leftMs).then(settle).catch(fail);
   }
 
   /** Whatever is thrown in a callback is a refusal too: nobody else would answer. */
@@ -190,7 +207,7 @@ export async function startHookServer(
 }
 
 /** frp's own id of the call, if it looks like one. */
-const readRequestId = (header: string | string[] | undefined): string =>
+const readFrpRequestId = (header: string | string[] | undefined): string =>
   typeof header === "string" && /^[0-9a-zA-Z-]{1,64}$/.test(header) ? header : "none";
 
 /** The value of `op` in frps's query (`version=0.1.0&op=Login`); its names are letters, so nothing is decoded. */

@@ -6,6 +6,7 @@ import type {
   Block,
   CredentialKind,
   Door,
+  Label,
   ReadKeyRing,
   ReadTunnelStatus,
   ReadVerifyKeys,
@@ -19,11 +20,11 @@ import type { TimeLeft } from "./answer-time.ts";
 import { createBlocks } from "./blocks.ts";
 import type { BreakerState } from "./circuit-breaker.ts";
 import { createEventNotes } from "./event-notes.ts";
-import { createEvictionWatch, type EvictionStage } from "./eviction-watch.ts";
+import { createEvictionWatch } from "./eviction-watch.ts";
 import type { ReadFrps } from "./frps-view.ts";
 import { createGateway } from "./gateway.ts";
 import { createHandOver } from "./hand-over.ts";
-import { startHookServer } from "./hook-server.ts";
+import { type CallIds, startHookServer } from "./hook-server.ts";
 import { createMaskCounter } from "./host-mask.ts";
 import { createKicks, type SendKick } from "./kicks.ts";
 import { createKnownGenerations } from "./known-generations.ts";
@@ -34,6 +35,7 @@ import { answerCloseProxy } from "./operations/close-proxy.ts";
 import { createLogin } from "./operations/login.ts";
 import { answerNewProxy, kickAfterAnswer } from "./operations/new-proxy.ts";
 import { createOperatorOrders, type OperatorOrders } from "./operator-orders.ts";
+import { createPluginRecorder, type PluginFigures } from "./plugin-figures.ts";
 import { createRandomPool } from "./random-pool.ts";
 import { createRefusalAnswers } from "./refusal-answers.ts";
 import { createRevocations } from "./revocations.ts";
@@ -51,6 +53,8 @@ import { startUpkeep } from "./upkeep-timers.ts";
 export type PluginDeps = {
   /** Labels live directly below it; lower case. */
   readonly domain: string;
+  /** Where visitors find a label. */
+  readonly tunnelUrl: (label: Label) => string;
   /** Of the public URL: what apps are told in `X-Forwarded-Proto`. */
   readonly scheme: "http" | "https";
   /** The response header that only answers of a proxied app carry; lower case. */
@@ -71,11 +75,11 @@ export type PluginDeps = {
   readonly limits: LimitSettings;
   readonly ttlSeconds: number;
   readonly sendKick: SendKick;
-  /** Told of every stage that an eviction reaches, in ms since it was decided. */
-  readonly observeEviction?: (stage: EvictionStage, ms: number) => void;
   readonly readFrps: ReadFrps;
   readonly reconcileMs?: number;
   readonly now: () => Date;
+  /** Milliseconds from some moment on; never backwards. */
+  readonly monotonicMs: () => number;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly log: Log;
 };
@@ -84,7 +88,7 @@ export type PluginDeps = {
 export type PluginStats = {
   readonly sessions: number;
   readonly connected: number;
-  readonly hookCalls: ReadonlyMap<string, number>;
+  readonly figures: PluginFigures;
   /** How often each refusal was said. */
   readonly refusals: ReadonlyMap<RefusalCode, number>;
   /** Whether the registry of servers is asked: not while it fails; undefined when there is none. */
@@ -134,6 +138,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const drawRandom = createRandomPool(deps.randomBytes);
   const kicks = createKicks({ send: deps.sendKick, drawRandom });
   const refusals = createRefusalAnswers();
+  const recorder = createPluginRecorder(deps.monotonicMs);
   const limits = createLoginLimits(deps.limits, now);
   // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.
   const sequence = await readSequence(deps.tokens, log);
@@ -144,9 +149,9 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const connections = createSessionConnections({ door, log });
   const handOver = createHandOver({ registry, door, kicks, connections, records, log });
   const notes = createEventNotes(deps);
-  const evictions = createEvictionWatch({ ...deps, registry, notes, observe: deps.observeEviction ?? (() => {}) });
-  const endings = createSessionEndings({ registry, handOver, connections, records, evictions, notes, log });
-  const parts = { registry, handOver, endings, connections, records, known, notBefores, blocks, notes, drawRandom };
+  const evictions = createEvictionWatch({ ...deps, registry, notes, recorder });
+  const endings = createSessionEndings({ registry, handOver, connections, records, evictions, notes, recorder, log });
+  const parts = { registry, handOver, endings, connections, records, recorder, known, notBefores, blocks, notes, drawRandom };
   const authority = createSessionAuthority({ ...deps, ...parts });
   const kick = (runId: string, why: string): void => {
     log.info({ event: "control.kicked", why }, "a client without a session is being kicked");
@@ -157,7 +162,6 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const operator = createOperatorOrders({ ...deps, registry, endings, adoption, notBefores, blocks });
   const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocks });
   const nextMask = createMaskCounter(now().getTime());
-  const hookCalls = new Map<string, number>();
   const { audience, requireRegistration, gatewayUrl } = deps.vana;
   const gateway = gatewayUrl === undefined ? undefined : createGateway({ baseUrl: gatewayUrl, now, log });
   const answerLogin = createLogin({
@@ -165,7 +169,8 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     authority,
     kicks,
     credentials: { ...deps, audience },
-    proof: { limits, gateway, requireRegistration },
+    proof: { limits, gateway, requireRegistration, recorder },
+    recorder,
     maxInFlight: deps.limits.loginsInFlight,
     connectionOf: door.connectionOf,
     refusals,
@@ -173,12 +178,12 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   });
   const newProxy = { ...deps, adoption, registry, authority, kicks, limits, refusals, nextMask };
 
-  const answer = (request: HookRequest, requestId: string, left: TimeLeft) => {
+  const answer = (request: HookRequest, ids: CallIds, left: TimeLeft) => {
     switch (request.op) {
       case "Login":
-        return answerLogin(request.content, requestId, left);
+        return answerLogin(request.content, ids, left);
       case "NewProxy":
-        return answerNewProxy(request.content, requestId, newProxy);
+        return answerNewProxy(request.content, ids, newProxy);
       case "CloseProxy":
         return Promise.resolve(answerCloseProxy(request.content, { registry, authority }));
     }
@@ -191,10 +196,8 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     refuseUnexpected: (request) => {
       if (request?.op === "NewProxy") kickAfterAnswer(request.content.user.runId, { kicks, log });
     },
-    count: (op, result) => {
-      const key = `${op} ${result}`;
-      hookCalls.set(key, (hookCalls.get(key) ?? 0) + 1);
-    },
+    recorder,
+    newRequestId: () => drawRandom(8).toString("hex"),
     log,
   });
   const running = startUpkeep(upkeep, revocations, operator, { reconcileMs: deps.reconcileMs ?? 2000, log });
@@ -216,7 +219,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     stats: () => ({
       sessions: registry.size,
       connected: [...registry.all()].filter((session) => session.connectedAt !== undefined).length,
-      hookCalls,
+      figures: recorder.read(),
       refusals: refusals.counts,
       gateway: gateway?.state(),
       reconciledAt: upkeep.reconciledAt,

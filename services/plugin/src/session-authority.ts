@@ -32,12 +32,14 @@ import type { KnownGenerations } from "./known-generations.ts";
 import type { Log } from "./log.ts";
 import { judgeConnection, type LoginConnection } from "./login-connection.ts";
 import type { NotBefores } from "./not-befores.ts";
+import type { PluginRecorder, StartMode } from "./plugin-figures.ts";
 import type { DrawRandom } from "./random-pool.ts";
 import { renew, renewedIssuedAt } from "./renewal.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionEndings } from "./session-endings.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
+import { deriveStellarLine } from "./stellar-line.ts";
 
 /** A login whose credential is genuine. */
 export type LoginAttempt = {
@@ -74,9 +76,12 @@ export type SessionAuthorityDeps = {
   readonly endings: SessionEndings;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
+  readonly recorder: Pick<PluginRecorder, "start">;
   readonly known: KnownGenerations;
   readonly notBefores: NotBefores;
   readonly ticketKeys: ReadKeyRing;
+  /** Where visitors find a label. */
+  readonly tunnelUrl: (label: Label) => string;
   /** Life of a token that has no record. */
   readonly ttlSeconds: number;
   readonly blocks: Pick<Blocks, "isBlocked" | "hasSource">;
@@ -109,7 +114,7 @@ const maxProxies = 4;
 
 /** Makes the authority. Nothing runs by itself: deadlines and the dashboard are `upkeep.ts`. */
 export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAuthority {
-  const { registry, tokens, sessions, door, handOver, endings, connections, records, known, notBefores, log, now } = deps;
+  const { registry, tokens, sessions, door, handOver, endings, connections, records, recorder, known, notBefores, log, now } = deps;
 
   /** Reads, decides and registers. Everything after the one await is a single step: nothing can come between. */
   async function install(credential: Credential, client: Client): Promise<Verdict<Session>> {
@@ -196,6 +201,7 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
       generation,
       kind,
       ticket: isResumed ? client.runId : mintTicket(label, { generation, issuedAt, endsAt, kind }, deps.ticketKeys(), deps.drawRandom(16)),
+      services: credential.services ?? [],
       connectionId: connection?.id,
       source: connection?.source,
       // What was bought since then, unseen by anybody, raises it: it lived.
@@ -212,11 +218,15 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   async function judgeFormer(
     { label, ticket: runId }: FormerClient,
     client: Omit<Client, "runId" | "round" | "time">,
+    mode: StartMode,
   ): Promise<Verdict<Session>> {
     const ticket = readTicket(label, runId, deps.ticketKeys());
-    if (ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId))) return refuse("SESSION_UNKNOWN");
-    const { kind, issuedAt, endsAt } = ticket;
-    return await install({ label, kind, issuedAt, endsAt }, { ...client, runId, round: endings.roundOf(kind), time: endlessTime });
+    const isUnknown = ticket === undefined || endings.wasEvicted(client.id) || endings.wasEvicted(adoptedId(runId));
+    const session = isUnknown
+      ? refuse("SESSION_UNKNOWN")
+      : await install({ label, ...ticket }, { ...client, runId, round: endings.roundOf(ticket.kind), time: endlessTime });
+    recorder.start(ticket?.kind, mode, session.granted);
+    return session;
   }
 
   async function findAgain(client: { readonly id: string; readonly ticket: string }): Promise<LoginConnection> {
@@ -228,10 +238,11 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
 
     admit: ({ credential, ...client }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), ...client }),
 
-    resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }),
+    resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }, "ticket"),
 
     // Its connection is found when everything is pushed to the edge, or when it must be cut.
-    adopt: (client) => judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }),
+    adopt: (client) =>
+      judgeFormer(client, { id: adoptedId(client.ticket), connection: undefined, proxyNames: client.proxyNames }, "adopted"),
 
     async openTunnel(session, proxyName) {
       if (!registry.has(session)) return refuse("SESSION_ENDED").refusal;
@@ -243,6 +254,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
         records.remember(session, undefined);
         records.seen(session.label, connectedAt);
         log.info({ event: "session.connected", label: session.label, session: session.id }, "tunnel connected");
+        const line = deriveStellarLine(session, { at: connectedAt, endpoint: deps.tunnelUrl(session.label) });
+        if (line !== undefined) log.info(line, "a Stellar account's tunnel is connected");
       }
       await door.put({ label: session.label, since: connectedAt });
       // While the edge was told, somebody of a higher rank may have come, or the deadline.

@@ -17,7 +17,8 @@ export type SessionConnections = {
   claim(session: Session): void;
   /** The session ended by itself: its client may still be there, and open its proxy again. */
   release(session: Session): void;
-  cut(session: Session): Promise<void>;
+  /** True when the edge has ended it; false when it did not know of one, or could not be asked. */
+  cut(session: Session): Promise<boolean>;
   /** Where the client of a session is that this process does not know, or does not know any more. */
   find(client: { readonly id: string; readonly ticket: string }): Promise<string | undefined>;
   /** Finds the connection of a session that was adopted, and claims what is known: the edge may be a new one, or may not have heard it. */
@@ -74,7 +75,13 @@ export function createSessionConnections(deps: { readonly door: Door; readonly l
 
     async cut(session) {
       const connectionId = await locate(session);
-      if (connectionId !== undefined) await ask(connectionId, "cut", () => door.cut(connectionId));
+      let isCut = false;
+      if (connectionId !== undefined) {
+        await ask(connectionId, "cut", async () => {
+          isCut = await door.cut(connectionId);
+        });
+      }
+      return isCut;
     },
 
     async find({ id, ticket }) {

@@ -8,6 +8,7 @@ import type { EventNotes } from "./event-notes.ts";
 import type { EvictionWatch } from "./eviction-watch.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
+import type { PluginRecorder } from "./plugin-figures.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
@@ -49,9 +50,10 @@ export function createSessionEndings(deps: {
   readonly records: SessionRecords;
   readonly evictions: EvictionWatch;
   readonly notes: EventNotes;
+  readonly recorder: Pick<PluginRecorder, "end">;
   readonly log: Log;
 }): SessionEndings {
-  const { registry, handOver, connections, records, evictions, notes, log } = deps;
+  const { registry, handOver, connections, records, evictions, notes, recorder, log } = deps;
   const evicted = new Set<string>();
   const leaving = new Map<Label, Leaving>();
   const rounds = new Map<CredentialKind, number>();
@@ -64,6 +66,7 @@ export function createSessionEndings(deps: {
     records.remember(session, how);
     const { id, generation, label } = session;
     notes.note("session.ended", label, { session: id, generation, how });
+    recorder.end(how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
   }
@@ -87,7 +90,7 @@ export function createSessionEndings(deps: {
     const gone = Promise.all([
       former?.gone,
       told.then((isTold) => {
-        if (isTold) eviction.reached("edge");
+        if (isTold) eviction.reached("blocked");
         return handOver.disconnect(session, eviction.reached);
       }),
     ]);

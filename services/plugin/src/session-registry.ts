@@ -12,6 +12,8 @@ export type Session = {
   readonly generation: number;
   readonly kind: CredentialKind;
   readonly ticket: string;
+  /** As its credential lists them; none when it lists none, or when the session goes on by its ticket alone. */
+  readonly services: readonly string[];
   /** The client's connection to the edge; undefined when only the edge knows it (adopted after a restart), or not even the edge. */
   connectionId: string | undefined;
   /** Where its client came from (`ip:port`); undefined when that is not known: adopted, or past the edge. */

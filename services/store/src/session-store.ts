@@ -10,14 +10,20 @@ import { prepareOperatorWrites } from "./operator-queries.ts";
 import { openReader } from "./reader.ts";
 import { createSessionBuffer } from "./session-buffer.ts";
 import { createSessionReads, fromRow, prepareSessionReads, prepareSessionWrites, toMs, toRow } from "./session-queries.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type TimeCommit } from "./writer.ts";
 
 /** Opens sessions.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openSessionStore(options: { path: string; log: Log; events?: EventSettings }): Promise<SessionStore> {
-  const { path, log, events = defaultEventSettings } = options;
+export async function openSessionStore(options: {
+  path: string;
+  log: Log;
+  events?: EventSettings;
+  timeCommit?: TimeCommit;
+}): Promise<SessionStore> {
+  const { path, log, events = defaultEventSettings, timeCommit } = options;
   const writer = openWriter({
     path,
     log,
+    ...(timeCommit === undefined ? {} : { timeCommit }),
     migrations: readMigrations("sessions"),
     prepare: (db) => ({
       ...prepareSessionReads(db),

@@ -8,14 +8,20 @@ import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
 import { createSweep, decideOrder, decideRevocation, readOrder, readRevocation } from "./token-orders.ts";
 import { createTokenReads, prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
-import { openWriter } from "./writer.ts";
+import { openWriter, type TimeCommit } from "./writer.ts";
 
 /** Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
-export async function openTokenStore(options: { path: string; log: Log; events?: EventSettings }): Promise<TokenStore & TokenReader> {
-  const { path, log, events = defaultEventSettings } = options;
+export async function openTokenStore(options: {
+  path: string;
+  log: Log;
+  events?: EventSettings;
+  timeCommit?: TimeCommit;
+}): Promise<TokenStore & TokenReader> {
+  const { path, log, events = defaultEventSettings, timeCommit } = options;
   const writer = openWriter({
     path,
     log,
+    ...(timeCommit === undefined ? {} : { timeCommit }),
     migrations: readMigrations("tokens"),
     prepare: (db) => ({
       ...prepareTokenReads(db),

@@ -151,3 +151,21 @@ test("a fault is logged when it begins and when it ends, not at every order", as
   for (const id of [4, 5]) await writer.write((insert) => insert.run(id));
   expect(said).toEqual(["store migrated", "store cannot be written", "store can be written again"]);
 });
+
+test("every transaction is timed once, with the work of all who share it, and one that could not be written is told as that", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("rows.db");
+  const told: string[] = [];
+  const timeCommit = () => {
+    told.push("begun");
+    return (isDone: boolean) => void told.push(isDone ? "committed" : "failed");
+  };
+  const prepare = (db: Database.Database) => db.prepare<[number]>("INSERT INTO rows VALUES (?, 'x')");
+  await using writer = openWriter({ path, migrations, log: silentLog, timeCommit, prepare });
+  await Promise.all([1, 2, 3].map((id) => writer.write((insert) => insert.run(id))));
+  const other = new Database(path);
+  other.exec("BEGIN IMMEDIATE");
+  await faultOf(writer.write((insert) => insert.run(4)));
+  other.close();
+  expect(told).toEqual(["begun", "committed", "begun", "failed"]);
+});

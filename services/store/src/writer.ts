@@ -62,16 +62,20 @@ export type Writer<Queries> = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
+/** Capability: called when a transaction begins; what it returns, when that has been committed, or could not be. */
+export type TimeCommit = () => (isDone: boolean) => void;
+
 /** Opens the file as its one writer; makes or migrates it first. */
 export function openWriter<Queries>(options: {
   path: string;
   migrations: readonly Migration[];
   log: Log;
+  timeCommit?: TimeCommit;
   prepare(db: Database): Queries;
   /** The journal among what `prepare` made, where there is one. */
   journalOf?(queries: Queries): Journal;
 }): Writer<Queries> {
-  const { path, migrations, log, prepare, journalOf } = options;
+  const { path, migrations, log, timeCommit, prepare, journalOf } = options;
   prepareFile(path, migrations, log);
   const file = createFileGlance(path);
   const identity = file.look();
@@ -128,10 +132,13 @@ export function openWriter<Queries>(options: {
 
   function runBatch(): void {
     const batch = queue.splice(0, batchSize);
+    const end = timeCommit?.();
     let settled: readonly Settled[];
     try {
       settled = use("written", (connection) => commit(connection, batch));
+      end?.(true);
     } catch (error) {
+      end?.(false);
       // Who waits behind a batch that could not be written would wait for the same file in vain.
       const everybody = [...batch, ...queue];
       queue = [];

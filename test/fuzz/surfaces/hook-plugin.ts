@@ -38,6 +38,7 @@ export async function startFuzzPlugin(world: FuzzWorld): Promise<FuzzPlugin> {
   const plugin: Plugin = stack.use(
     await startPlugin({
       domain: world.domain,
+      tunnelUrl: (label) => `http://${label}.${world.domain}`,
       scheme: "http",
       marker: "x-keyhole-app",
       hook: { host: "127.0.0.1", port: 0, ...hook },
@@ -82,6 +83,7 @@ export async function startFuzzPlugin(world: FuzzWorld): Promise<FuzzPlugin> {
       },
       readFrps: async () => ({ clients: [], proxies: [] }),
       reconcileMs: 3_600_000,
+      monotonicMs: () => performance.now(),
       now: () => world.now,
       randomBytes,
       log: silent,

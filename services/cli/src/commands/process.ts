@@ -1,4 +1,5 @@
 /** What every command that goes on until a signal begins with: the configuration, the log, and how it is told to stop. */
+import { isDeepStrictEqual } from "node:util";
 import { Fault } from "@keyhole/core";
 import { loadConfig } from "../config/load-config.ts";
 import type { Config } from "../config/settings.ts";
@@ -21,16 +22,28 @@ export type Process = {
 
 /** Begins a process. */
 export function openProcess(options: ProcessOptions, defaultLevel: "info" | "warn"): Process {
-  const world = createWorld();
+  const { env, ...others } = createWorld();
   // What others of the group need is given to them file by file; nothing is for everybody.
   process.umask(0o007);
-  const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: world.env });
-  const level = options.logLevel ?? (world.env["KEYHOLE_LOG_LEVEL"] || defaultLevel);
+  const cwd = process.env["INIT_CWD"] ?? process.cwd();
+  const load = (): Config => loadConfig({ file: options.config, cwd, env });
+  const config = load();
+  const world: World = { ...others, env, isConfigOutdated: () => isOutdated(config, load) };
+  const level = options.logLevel ?? (env["KEYHOLE_LOG_LEVEL"] || defaultLevel);
   // A terminal that is closed sends SIGHUP and takes no more words: neither may keep us from stopping in order.
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
   const { component } = createLog({ level, isPretty: process.stderr.isTTY === true });
   const stop = new AbortController();
   return { world, config, component, stop, stopped: waitForStop(stop) };
+}
+
+/** What cannot be loaded any more is another configuration too: the next start would not take it. */
+function isOutdated(config: Config, load: () => Config): boolean {
+  try {
+    return !isDeepStrictEqual(load(), config);
+  } catch {
+    return true;
+  }
 }
 
 /** The fault as it is told: where a port is to be changed, in the file that was given with `--config`. */

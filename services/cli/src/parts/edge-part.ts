@@ -38,6 +38,7 @@ export async function startEdgePart(foundation: Foundation, options: { readonly 
     },
     ...options,
     now: world.now,
+    monotonicMs: world.monotonicMs,
     newRequestId: world.newRequestId,
     log: component("edge"),
   });

@@ -5,6 +5,7 @@ import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
 import { openSessionStore } from "@keyhole/store";
+import { type CommitFigures, createCommitTimes } from "../commit-times.ts";
 import { loopback } from "../listeners.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openVerifyKeys } from "../state/signing-keys.ts";
@@ -13,7 +14,12 @@ import { dashboardUser, type Foundation, hookUser, marker } from "./foundation.t
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running plugin. */
-export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; readonly sessions: SessionReader; checkStore(): Promise<void> };
+export type PluginPart = AsyncDisposable & {
+  readonly plugin: Plugin;
+  readonly sessions: SessionReader;
+  checkStore(): Promise<void>;
+  readCommits(): CommitFigures;
+};
 
 /** Starts it. `runtime` is the edge of this process or the far end of its socket; `tokens` the token service's store, or its file. */
 export async function startPluginPart(
@@ -25,7 +31,8 @@ export async function startPluginPart(
   const log = component("plugin");
   testSignatures(log);
   await using stack = new AsyncDisposableStack();
-  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store") }));
+  const { timeCommit, read: readCommits } = createCommitTimes(world.monotonicMs);
+  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store"), timeCommit }));
   const dashboard = createDashboard({
     port: portOf("frps.dashboardPort"),
     user: dashboardUser,
@@ -35,6 +42,7 @@ export async function startPluginPart(
   const plugin = stack.use(
     await startPlugin({
       domain: config.domain,
+      tunnelUrl: (label) => foundation.publicUrl.replace("{label}", label),
       scheme: foundation.publicScheme,
       marker,
       hook: { ...foundation.listenerOf("hook"), user: hookUser, password: internal.hookPassword },
@@ -60,12 +68,13 @@ export async function startPluginPart(
       sendKick: ({ runId, metas, timeoutMs }) => kick({ host: loopback, port: portOf("frps.bindPort"), runId, metas, timeoutMs, now }),
       readFrps: createReadFrps(dashboard),
       now,
+      monotonicMs: world.monotonicMs,
       randomBytes,
       log,
     }),
   );
   const running = stack.move();
-  return { plugin, sessions, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { plugin, sessions, checkStore: () => sessions.check(), readCommits, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */

@@ -1,12 +1,15 @@
 /** The token service: proofs in, tunnel tokens out. */
 import {
+  createTally,
   Fault,
   mintTunnelToken,
   parseStellarJwt,
   type ReadTunnelStatus,
   type ReadVerifyKeys,
+  type RefusalCode,
   type SessionReader,
   type TokenStore,
+  type Verdict,
   verifyProof,
 } from "@keyhole/core";
 import {
@@ -27,7 +30,10 @@ import type { Foundation } from "./foundation.ts";
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running token service. */
-export type TokenPart = AsyncDisposable & { readonly service: TokenService; stats(): TokenAppStats };
+export type TokenPart = AsyncDisposable & { readonly service: TokenService; stats(): TokenPartStats };
+
+/** For metrics. `verifications`: `scheme result`, only where a signature was looked at. */
+type TokenPartStats = TokenAppStats & { readonly verifications: ReadonlyMap<string, number> };
 
 /** What it is given by the parts that it must not know. */
 export type TokenPartDeps = {
@@ -41,6 +47,9 @@ export type TokenPartDeps = {
   /** The CA that frpc must trust, as it is now. */
   readonly caPem: () => string;
 };
+
+/** Refusals for which a signature was looked at: the others cost nothing. */
+const invalid: ReadonlySet<RefusalCode> = new Set(["SIGNATURE_INVALID", "SIGNER_MISMATCH"]);
 
 /** Starts it. */
 export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps): Promise<TokenPart> {
@@ -70,11 +79,20 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
       inFlight: config["limits.tokenRequestsInFlight"],
     },
   };
+  const verifications = createTally();
+  const verified = <Value>(scheme: string, verdict: Verdict<Value>): Verdict<Value> => {
+    if (verdict.granted || invalid.has(verdict.refusal.code)) verifications.count(`${scheme} ${verdict.granted ? "valid" : "invalid"}`);
+    return verdict;
+  };
   const app = createTokenApp({
-    verifyProof: (proof, purpose) => verifyProof(proof, { productName: settings.productName, purpose }),
+    verifyProof: (proof, purpose) =>
+      verified(
+        proof.walletAddress.startsWith("0x") ? "eip191" : "sep53",
+        verifyProof(proof, { productName: settings.productName, purpose }),
+      ),
     checkStellarJwt(jwt) {
       const parsed = parseStellarJwt(jwt, { audience: stellar.address, now: now() });
-      return parsed.granted ? parsed.value.check() : parsed;
+      return parsed.granted ? verified("stellar-jwt", parsed.value.check()) : parsed;
     },
     store: tokens,
     ...openMint(foundation),
@@ -90,7 +108,7 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     settings,
   });
   const service = await startTokenService({ app, newRequestId, log, ...foundation.listenerOf("token") });
-  return { service, stats: () => app.stats(), [Symbol.asyncDispose]: () => service.stop() };
+  return { service, stats: () => ({ ...app.stats(), verifications: verifications.counts }), [Symbol.asyncDispose]: () => service.stop() };
 }
 
 /** Both kinds of tunnel token, each with the keys of its own. */

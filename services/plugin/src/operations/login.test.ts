@@ -2,6 +2,7 @@ import { grant, type Label, mintTunnelToken, publicKeyOfSeed, type RefusalCode, 
 import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
 import { describe, expect, it } from "vitest";
 import { createLoginLimits } from "../login-limits.ts";
+import { createPluginRecorder } from "../plugin-figures.ts";
 import { createRefusalAnswers } from "../refusal-answers.ts";
 import type { LoginAttempt } from "../session-authority.ts";
 import type { Session } from "../session-registry.ts";
@@ -47,6 +48,7 @@ function startOperation(options: {
   const attempts: LoginAttempt[] = [];
   const write = (fields: object, message: string) => void lines.push(JSON.stringify({ ...fields, message }));
   const refusals = createRefusalAnswers();
+  const recorder = createPluginRecorder(() => 0);
   const answer = createLogin({
     adoption: {
       isDone: options.isAdopted === undefined,
@@ -76,13 +78,21 @@ function startOperation(options: {
       ),
       gateway: undefined,
       requireRegistration: false,
+      recorder,
     },
+    recorder,
     maxInFlight: options.maxInFlight ?? 10,
     connectionOf: options.connectionOf ?? (async (address) => ({ id: `id of ${address}`, source: "203.0.113.9:5000" })),
     refusals,
     log: { debug: write, info: write, warn: write, error: write },
   });
-  return { answer: (login: LoginContent) => answer(login, "request-1", () => 850), lines, attempts, refusals };
+  return {
+    answer: (login: LoginContent) => answer(login, { requestId: "request-1", frpRequestId: "frp-1" }, () => 850),
+    lines,
+    attempts,
+    refusals,
+    starts: () => Object.fromEntries(recorder.read().starts),
+  };
 }
 const codeOf = (answer: HookAnswer): string => (answer.kind === "refuse" ? (answer.reason.split(":")[0] ?? "") : answer.kind);
 
@@ -124,6 +134,7 @@ describe("a login that is admitted", () => {
         session: "session-1",
         generation: 7,
         requestId: "request-1",
+        frpRequestId: "frp-1",
         source: "203.0.113.9:5000",
         isResumed: false,
         message: "login admitted",
@@ -185,7 +196,12 @@ describe("a login that is refused", () => {
     const operation = startOperation({});
     const answer = await operation.answer(loginOf(fields));
     expect([codeOf(answer), operation.attempts, operation.refusals.counts.get(code)]).toEqual([code, [], 1]);
-    expect(JSON.parse(operation.lines.at(-1) ?? "")).toMatchObject({ event: "login.refused", code, requestId: "request-1" });
+    expect(JSON.parse(operation.lines.at(-1) ?? "")).toMatchObject({
+      event: "login.refused",
+      code,
+      requestId: "request-1",
+      frpRequestId: "frp-1",
+    });
   });
 
   it("says what the authority said, with its facts, and to whom the log belongs", async () => {
@@ -246,5 +262,22 @@ describe("logins at once", () => {
     expect(first).toEqual({ status: "rejected", reason: new Error("the store is gone") });
     expect(second.status === "fulfilled" && codeOf(second.value)).toBe("BUSY");
     await expect(operation.answer(loginOf())).rejects.toThrow("the store is gone");
+  });
+});
+
+describe("what is counted", () => {
+  it("a start says which kind of credential it was, whether its ticket came with it, and how it ended", async () => {
+    const operation = startOperation({});
+    await operation.answer(loginOf());
+    await operation.answer(loginOf({ runId: session.ticket }));
+    await operation.answer(loginOf({ metas: {} }));
+    await operation.answer(loginOf({ version: "0.57.0" }));
+    await operation.answer(loginOf({ metas: { token: `${token.slice(0, -1)}x` } }));
+    expect(operation.starts()).toEqual({
+      "hmac new admitted": 1,
+      "hmac resumed admitted": 1,
+      "none new refused": 2,
+      "hmac new refused": 1,
+    });
   });
 });

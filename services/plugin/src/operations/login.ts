@@ -6,11 +6,13 @@ import { type Door, type Label, type Refusal, refuse, type Verdict } from "@keyh
 import { deriveLoginKey, type HookAnswer, type LoginContent } from "@keyhole/frp";
 import type { Adoption } from "../adoption.ts";
 import { type TimeLeft, waitable } from "../answer-time.ts";
-import { type CredentialSettings, readCredential } from "../credential.ts";
+import { type CredentialSettings, type Presented, readCredential } from "../credential.ts";
 import { type ProofDeps, proveCredential } from "../credential-proof.ts";
+import type { CallIds } from "../hook-server.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
 import { findConnection, type LoginConnection } from "../login-connection.ts";
+import type { PluginRecorder } from "../plugin-figures.ts";
 import type { RefusalAnswers } from "../refusal-answers.ts";
 import type { SessionAuthority } from "../session-authority.ts";
 import type { Session } from "../session-registry.ts";
@@ -27,6 +29,7 @@ export type LoginDeps = {
   /** The connection behind what frps knows as the client's address, where it came through the edge. */
   readonly connectionOf: Door["connectionOf"];
   readonly refusals: RefusalAnswers;
+  readonly recorder: Pick<PluginRecorder, "start">;
   readonly log: Log;
 };
 
@@ -36,54 +39,63 @@ const maxPoolCount = 5;
 const oldestClient = { major: 0, minor: 58 };
 
 /** Makes the operation: it answers one Login, in the time that is left for it. */
-export function createLogin(deps: LoginDeps): (login: LoginContent, requestId: string, left: TimeLeft) => Promise<HookAnswer> {
-  const { kicks, log, refusals } = deps;
+export function createLogin(deps: LoginDeps): (login: LoginContent, ids: CallIds, left: TimeLeft) => Promise<HookAnswer> {
+  const { kicks, log, recorder, refusals } = deps;
   let inFlight = 0;
   const warn = (cause: unknown): void => log.warn({ cause: String(cause) }, "the edge could not be asked for a client's connection");
 
-  async function decide(login: LoginContent, requestId: string, left: TimeLeft): Promise<HookAnswer> {
+  async function decide(login: LoginContent, ids: CallIds, left: TimeLeft): Promise<HookAnswer> {
     const connection = findConnection(login.clientAddress, deps.connectionOf, warn);
-    const session = await admit(login, connection, left, deps);
+    const presented = present(login, deps);
+    const session = presented.granted ? await admit(presented.value, login, connection, { ...deps, left }) : presented;
+    const kind = presented.granted ? presented.value.kind : undefined;
+    recorder.start(kind, session.granted && session.value.ticket === login.runId ? "resumed" : "new", session.granted);
     const { source } = await connection;
     if (!session.granted) {
       const { code } = session.refusal;
-      log.info({ event: "login.refused", code, requestId, source, label: session.label }, "login refused");
+      log.info({ event: "login.refused", code, ...ids, source, label: session.label }, "login refused");
       return refusals.answer(session.refusal);
     }
     const { label, ticket, id, generation } = session.value;
     log.info(
-      { event: "login.admitted", label, session: id, generation, requestId, source, isResumed: ticket === login.runId },
+      { event: "login.admitted", label, session: id, generation, ...ids, source, isResumed: ticket === login.runId },
       "login admitted",
     );
     return { kind: "replace", content: deriveLogin(login, session.value) };
   }
 
-  return async (login, requestId, left) => {
+  return async (login, ids, left) => {
     // Before anything that could make it wait, or be used up: somebody's login waits for this one.
     if (kicks.take(login.metas)) return { kind: "keep" };
-    if (inFlight >= deps.maxInFlight) return refusals.answer(refuse("BUSY").refusal);
+    if (inFlight >= deps.maxInFlight) {
+      recorder.start(undefined, "new", false);
+      return refusals.answer(refuse("BUSY").refusal);
+    }
     inFlight += 1;
     try {
-      return await decide(login, requestId, left);
+      return await decide(login, ids, left);
     } finally {
       inFlight -= 1;
     }
   };
 }
 
+/** The credential, of a client that may have one at all. */
+function present(login: LoginContent, { credentials }: LoginDeps): Verdict<Presented> & { readonly label?: undefined } {
+  const unfit = judgeClient(login);
+  return unfit === undefined ? readCredential(login, credentials) : { granted: false, refusal: unfit };
+}
+
 /** A refusal says whose it was, where that was proved. */
 async function admit(
+  presented: Presented,
   login: LoginContent,
   connection: Promise<LoginConnection>,
-  left: TimeLeft,
-  deps: LoginDeps,
+  deps: LoginDeps & { readonly left: TimeLeft },
 ): Promise<Verdict<Session> & { readonly label?: Label }> {
-  const unfit = judgeClient(login);
-  if (unfit !== undefined) return { granted: false, refusal: unfit };
-  const presented = readCredential(login, deps.credentials);
-  if (!presented.granted) return presented;
-  const round = deps.authority.roundOf(presented.value.kind);
-  const proved = await proveCredential(presented.value, login, connection, { ...deps.proof, left });
+  const { left } = deps;
+  const round = deps.authority.roundOf(presented.kind);
+  const proved = await proveCredential(presented, login, connection, { ...deps.proof, left });
   if (!proved.granted) return proved;
   const { credential, hasWaitedForRegistry } = proved.value;
   const { label } = credential;

@@ -5,6 +5,7 @@ import { createRefusalAnswers } from "../refusal-answers.ts";
 import { createSessionRegistry, type Session } from "../session-registry.ts";
 import { answerNewProxy, type NewProxyDeps } from "./new-proxy.ts";
 
+const ids = { requestId: "request-1", frpRequestId: "frp-1" };
 const label = "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed" as Label;
 const other = "0xfb6916095ca1df60bb79ce92ce3ea74c37c5d359" as Label;
 const sessionOf = (id: string, of: Label): Session => ({ id, label: of, ticket: `ticket of ${id}` }) as Session;
@@ -64,7 +65,7 @@ function startOperation(options: {
       subdomain: raw.subdomain,
       raw,
     };
-    const given = await answerNewProxy(proxy, "request-1", deps);
+    const given = await answerNewProxy(proxy, ids, deps);
     // The kick is made after the answer.
     await new Promise(setImmediate);
     return given;
@@ -151,8 +152,8 @@ describe("a proxy that is refused", () => {
     await operation.answer({ sk: "x" }, "mine", label, "secret");
     await operation.answer({}, "mine", label, "secret");
     expect(operation.lines.map((line) => JSON.parse(line))).toEqual([
-      { event: "proxy.refused", code: "PROXY_FIELD", facts: { field: "sk" }, requestId: "request-1", label },
-      { event: "proxy.admitted", label, session: "mine", requestId: "request-1" },
+      { event: "proxy.refused", code: "PROXY_FIELD", facts: { field: "sk" }, ...ids, label },
+      { event: "proxy.admitted", label, session: "mine", ...ids },
     ]);
   });
 });

@@ -7,6 +7,7 @@ import { grant, type Label, parseLabel, refuse, type Verdict } from "@keyhole/co
 import type { HookAnswer, NewProxyContent } from "@keyhole/frp";
 import { adoptedId } from "../adopted-id.ts";
 import type { Adoption } from "../adoption.ts";
+import type { CallIds } from "../hook-server.ts";
 import { maskHost } from "../host-mask.ts";
 import type { Kicks } from "../kicks.ts";
 import type { Log } from "../log.ts";
@@ -32,17 +33,17 @@ export type NewProxyDeps = {
 };
 
 /** Answers one NewProxy. */
-export async function answerNewProxy(proxy: NewProxyContent, requestId: string, deps: NewProxyDeps): Promise<HookAnswer> {
+export async function answerNewProxy(proxy: NewProxyContent, ids: CallIds, deps: NewProxyDeps): Promise<HookAnswer> {
   const label = parseLabel(proxy.user.user);
   const session = label === undefined ? refuse("SESSION_UNKNOWN") : await admit(proxy, label, deps);
   if (!session.granted) {
     const { code, facts } = session.refusal;
-    deps.log.info({ event: "proxy.refused", code, facts, requestId, label }, "proxy refused");
+    deps.log.info({ event: "proxy.refused", code, facts, ...ids, label }, "proxy refused");
     if (!finalCodes.has(code)) kickAfterAnswer(proxy.user.runId, deps);
     return deps.refusals.answer(session.refusal);
   }
   const host = maskHost(`${session.value.label}.${deps.domain}`, deps.nextMask());
-  deps.log.debug({ event: "proxy.admitted", label, session: session.value.id, requestId }, "proxy admitted");
+  deps.log.debug({ event: "proxy.admitted", label, session: session.value.id, ...ids }, "proxy admitted");
   return { kind: "replace", content: deriveProxy(proxy, { host, marker: deps.marker, scheme: deps.scheme }) };
 }
 
