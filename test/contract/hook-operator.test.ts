@@ -38,14 +38,7 @@ describe("revoke", () => {
     expect(codeOf(await bench.login(alice, token, client.ticket))).toBe("TOKEN_REVOKED");
     expect(bench.kicked).not.toContain(bobs.ticket);
     expect(await eventOf("operator.revoked")).toEqual({ notBefore: notBefore.getTime() / 1000, by: "root" });
-    expect(await eventOf("session.evicted")).toMatchObject({
-      how: "evicted",
-      isConfirmed: true,
-      edgeMs: 0,
-      cutMs: 0,
-      kickedMs: 0,
-      confirmedMs: 0,
-    });
+    expect(await eventOf("session.evicted")).toMatchObject({ how: "evicted", isConfirmed: true });
     const { blockedMs, cutMs, kickedMs, confirmedMs } = await eventOf("session.evicted");
     const stages = [blockedMs, cutMs, kickedMs, confirmedMs].map(Number);
     expect(stages).toEqual(stages.toSorted((one, other) => one - other));
