@@ -8,6 +8,7 @@ import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import { createEdgeCounters, type OutcomeClass } from "./edge-stats.ts";
 import { createHoldRoom } from "./hold-room.ts";
+import { createLabelEvidence } from "./label-evidence.ts";
 import { createLabelStates, returnMs } from "./label-states.ts";
 import { createLabelTraffic } from "./label-traffic.ts";
 import type { ListenOn } from "./listen.ts";
@@ -99,6 +100,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const counters = createEdgeCounters();
   const visitorAddress = createVisitorAddress(options.trustedProxies);
   const states = createLabelStates(await readMapFiles(options.mapsDir, log), { at: now(), forMs: options.returnMs ?? returnMs });
+  const evidence = createLabelEvidence({ now, epoch: options.newRequestId() });
   const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
   const serviceRoom = createHoldRoom(serviceHoldLimits);
@@ -132,6 +134,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     scheme: options.publicScheme,
     states,
+    evidence,
     traffic,
     room,
     frps,
@@ -155,6 +158,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
     onLost(label) {
       states.lose(label);
+      if (states.isLost(label)) evidence.failed(evidence.witness(label), "CLIENT_LOST");
     },
     now,
     log,
@@ -166,15 +170,18 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const runtime: EdgeRuntime = {
     async put(entry) {
       states.put(entry);
+      evidence.forget(entry.label);
       // After the state: what is ended here asks it where to go.
       traffic.endMarked(entry.label);
     },
     async delete(label, leave) {
       states.delete(label, leave);
+      evidence.forget(label);
       if (leave.reason === "ended") traffic.endAll(label);
     },
     async replaceAll(state) {
       states.replaceAll(state);
+      evidence.keepOnly(new Set(state.live.map((entry) => entry.label)));
       for (const label of state.blocked) traffic.endAll(label);
     },
     async handOver(label: Label) {
@@ -205,6 +212,9 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     async connectionOf(clientAddress) {
       return control.connectionOf(clientAddress);
+    },
+    async readEvidence(cursor) {
+      return evidence.read(cursor);
     },
   };
 

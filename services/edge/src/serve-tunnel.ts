@@ -8,6 +8,7 @@ import { type Facts, sendAnswer } from "./answers.ts";
 import { classOf } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
+import type { LabelEvidence, Witness } from "./label-evidence.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic, Passage } from "./label-traffic.ts";
 import type { Outcome, Upstream } from "./upstream.ts";
@@ -21,6 +22,7 @@ const maxHeldMs = 3000;
 
 export type TunnelDeps = {
   readonly states: LabelStates;
+  readonly evidence: LabelEvidence;
   readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;
@@ -30,7 +32,7 @@ export type TunnelDeps = {
 export type AttemptOnce = (passage: Passage) => Promise<Outcome>;
 
 export async function serveTunnel(exchange: Exchange, label: Label, attempt: AttemptOnce, deps: TunnelDeps): Promise<void> {
-  const { states, room, traffic } = deps;
+  const { states, evidence, room, traffic } = deps;
   let hasSeat = false;
   let holdTimer: NodeJS.Timeout | undefined;
   let isHoldOver = false;
@@ -38,14 +40,20 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
   let asksLeft = 1;
   /** The last attempt may have reached an app, and the request must not reach one twice. */
   let isSpent = false;
+  /** Whom the last attempt speaks of. */
+  let witness: Witness | undefined;
 
   const answer = (code: RefusalCode, facts?: Facts): void => {
     if (!exchange.isGone) deps.frps.counters.requestsTotal[classOf(code)] += 1;
     sendAnswer(exchange, code, facts);
   };
   /** There is no app to blame when its client is gone. */
-  const unreachable = (): void =>
-    states.isLost(label) ? answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label))) : answer("APP_UNREACHABLE");
+  const unreachable = (): void => {
+    const isLost = states.isLost(label);
+    if (witness !== undefined) evidence.failed(witness, isLost ? "CLIENT_LOST" : "APP_UNREACHABLE");
+    if (isLost) answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+    else answer("APP_UNREACHABLE");
+  };
   const hold = async (waitMs: number | undefined): Promise<boolean> => {
     // From the first hold on, all of them together: a label may change hands again and again.
     holdTimer ??= setTimeout(() => {
@@ -74,15 +82,19 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       // is no seat it takes its chance.
       if (states.isAwaited(label) && !exchange.changesNothing && (await hold(undefined))) continue;
 
+      witness = evidence.witness(label);
       const passage = traffic.enter(label);
       const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
         deps.frps.counters.requestsTotal.proxied += 1;
-        if (!exchange.isGone) states.answered(label);
+        if (exchange.isGone) return;
+        states.answered(label);
+        evidence.answered(witness);
         return;
       }
       passage.leave();
       const final = finalCode(outcome);
+      if (final === "APP_TIMEOUT") evidence.failed(witness, final);
       if (final !== undefined) return answer(final);
 
       // No route, no connection, or a connection that died before an answer: is the label changing hands?
@@ -96,7 +108,10 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
         continue;
       }
       if (!states.isLive(label)) continue;
-      if (outcome.kind === "refused") return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+      if (outcome.kind === "refused") {
+        evidence.failed(witness, "SERVER_UNREACHABLE");
+        return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+      }
       if (holdTimer !== undefined || asksLeft === 0) return unreachable();
       asksLeft -= 1;
       if (outcome.kind === "unmarked") await states.nextChange(label, settleMs, exchange);

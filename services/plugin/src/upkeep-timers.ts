@@ -1,5 +1,6 @@
 /** When the upkeep runs: at once and again and again until frps was looked at, then on its timers. */
 import { setTimeout } from "node:timers/promises";
+import type { EdgeWatch } from "./edge-watch.ts";
 import type { Log } from "./log.ts";
 import type { Revocations } from "./revocations.ts";
 import type { Upkeep } from "./upkeep.ts";
@@ -11,6 +12,7 @@ const firstLookMs = 100;
 export function startUpkeep(
   upkeep: Upkeep,
   revocations: Revocations,
+  edgeWatch: EdgeWatch,
   settings: { readonly reconcileMs: number; readonly log: Log },
 ): AsyncDisposable {
   const stop = new AbortController();
@@ -31,7 +33,11 @@ export function startUpkeep(
     while (!signal.aborted && (await attempt(() => upkeep.reconcile())) !== true) await pause(firstLookMs);
     await repeat(settings.reconcileMs, () => upkeep.reconcile());
   };
-  const passes = [look(), repeat(1000, () => upkeep.enforceDeadlines()), repeat(1000, () => revocations.poll())];
+  const listen = async (): Promise<void> => {
+    await edgeWatch.ask();
+    await repeat(1000, () => edgeWatch.ask());
+  };
+  const passes = [look(), repeat(1000, () => upkeep.enforceDeadlines()), repeat(1000, () => revocations.poll()), listen()];
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
