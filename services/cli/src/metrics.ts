@@ -4,6 +4,7 @@ import type { AddressInfo } from "node:net";
 import { Fault, refusalCodes } from "@keyhole/core";
 import type { EdgeStats } from "@keyhole/edge";
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { CanaryStats } from "./canary/canary-record.ts";
 
 /** Figures that are read at each scrape: of the parts that this process is. */
 export type MetricSources = {
@@ -17,6 +18,7 @@ export type MetricSources = {
   readonly token?: () => { readonly answers: Readonly<Record<string, number>> };
   readonly frps?: () => { readonly state: string; readonly restarts: number };
   readonly edge?: () => EdgeFigures;
+  readonly canary?: () => CanaryStats | undefined;
 };
 
 /** What is read of the edge. */
@@ -62,7 +64,7 @@ export function createMetrics(sources: MetricSources): Registry {
     { version: sources.version },
     1,
   );
-  const { plugin, token, frps, edge } = sources;
+  const { plugin, token, frps, edge, canary } = sources;
   if (plugin !== undefined) {
     gauge("keyhole_sessions", "Admitted logins that live.", () => plugin().sessions);
     gauge("keyhole_tunnels", "Sessions with a registered proxy.", () => plugin().connected);
@@ -93,6 +95,13 @@ export function createMetrics(sources: MetricSources): Registry {
       [["connection"], edge().refusedConnectionsTotal],
       [["login"], edge().limitedLoginsTotal],
     ]);
+  }
+  if (canary !== undefined) {
+    gauge("keyhole_canary_up", "1 while a tunnel of our own is answered through the edge.", () => (canary()?.report?.ok === true ? 1 : 0));
+    gauge("keyhole_canary_answer_seconds", "How long its last answer took.", () => (canary()?.report?.ms ?? 0) / 1000);
+    counter("keyhole_canary_rounds_total", "Its rounds: ok, or the stage that failed.", ["result"], () =>
+      Object.entries(canary()?.rounds ?? {}).map(([result, value]) => [[result], value]),
+    );
   }
   return registry;
 }

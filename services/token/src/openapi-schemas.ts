@@ -182,7 +182,26 @@ export const readySchema = z
   .strictObject({ ready: z.literal(true), checks: checksSchema.openapi({ description: "Each part by name." }) })
   .openapi("Ready");
 export const healthSchema = z
-  .strictObject({ status: z.enum(["healthy", "degraded"]), service: z.literal("keyhole"), version: z.string(), server_address: z.string() })
+  .strictObject({
+    status: z.enum(["healthy", "degraded"]),
+    service: z.literal("keyhole"),
+    version: z.string(),
+    server_address: z.string(),
+    canary: z
+      .strictObject({
+        ok: z.boolean(),
+        stage: z
+          .enum(["token", "login", "edge", "answer"])
+          .optional()
+          .openapi({ description: "What fails: buying a token, a client's login, the edge, or a visitor's answer." }),
+        lastOkAt: instant().nullable(),
+        ms: z.int().nullable().openapi({ description: "How long its last answer took." }),
+      })
+      .optional()
+      .openapi({
+        description: "A tunnel of this service's own, asked for through the front door all the time. Absent: none has reported.",
+      }),
+  })
   .openapi("Health", { example: { status: "healthy", service: "keyhole", version: "0.1.0", server_address: exampleAccount } });
 
 export const infoSchema = z
