@@ -67,7 +67,7 @@ export {
   tunnelJwtType,
   type VerifyKey,
 } from "./tunnel-jwt.ts";
-export { deriveTunnelState, disconnectedReasons, unroutableReasons } from "./tunnel-state.ts";
+export { deriveTunnelState, disconnectedReasons, type TunnelJudgement, unroutableReasons } from "./tunnel-state.ts";
 export { describeTunnel, latest, type ReadTunnelStatus, readRecordedStatus, type TunnelStatus } from "./tunnel-status.ts";
 export { deriveUnrecordedEnd, mintTunnelToken, readTunnelToken, type TunnelToken } from "./tunnel-token.ts";
 export { parseVanaClaim, type UncheckedVanaClaim, type VanaClaim } from "./vana-claim.ts";

@@ -9,10 +9,15 @@ import {
   latest,
   type ReadTunnelStatus,
   readRecordedStatus,
+  type SessionEnd,
   type SessionReader,
+  type TunnelJudgement,
 } from "@keyhole/core";
 import type { EdgeWatch } from "./edge-watch.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
+
+/** What is recorded of whoever came before. */
+type Former = { readonly end: SessionEnd | undefined; readonly lastSeen: Date | null };
 
 /** Makes the reader that the token service is given. */
 export function createTunnelStatus(deps: {
@@ -34,34 +39,44 @@ export function createTunnelStatus(deps: {
     return living.findLast((session) => session.connectedAt !== undefined) ?? living.at(-1);
   }
 
-  return async (label) => {
-    if (!adoption.isDone && findHolder(label) === undefined) {
-      return await readRecordedStatus(sessions, label, { heardAt: undefined, now: now() });
-    }
-    const [newest, lastSeen = null] = await Promise.all([readNewest(sessions, label), sessions.lastSeen(label)]);
-    // All in one step from here on: facts of one moment.
-    const session = findHolder(label);
-    const evidence = edgeWatch.of(label);
+  /** In one step: the facts of one moment. */
+  function judge(label: Label, former: Former | undefined): TunnelJudgement {
     const lookedAt = upkeep.reconciledAt;
-    const judgement = deriveTunnelState({
+    return deriveTunnelState({
       now: now(),
       lookedAt,
       isFrpsThere: upkeep.isFrpsThere || lookedAt === undefined,
       isBlocked: isBlocked(label),
       isHandingOver: handOver.isUnderWay(label),
       isLeaving: endings.isLeaving(label),
-      session,
-      formerEnd: newest?.end,
-      wasEverSeen: lastSeen !== null,
+      session: findHolder(label),
+      formerEnd: former?.end,
+      wasEverSeen: (former?.lastSeen ?? null) !== null,
       edgeHeardAt: edgeWatch.heardAt,
-      evidence,
+      evidence: edgeWatch.of(label),
     });
-    // What frps told us since counts too: a Login or a CloseProxy is as good as the dashboard.
-    const event = judgement.status === "connected" ? latest(judgement.connectedSince, evidence?.at) : lastSeen;
-    return describeTunnel(judgement, { lastSeen, asOf: latest(lookedAt, event) ?? now() });
+  }
+
+  return async (label) => {
+    if (!adoption.isDone && findHolder(label) === undefined) {
+      return await readRecordedStatus(sessions, label, { heardAt: undefined, now: now() });
+    }
+    const judgement = judge(label, undefined);
+    if (judgement.status === "connected") {
+      // What frps and the edge told us since the last look counts too.
+      const asOf = latest(upkeep.reconciledAt, judgement.connectedSince, edgeWatch.of(label)?.at) ?? now();
+      return describeTunnel(judgement, { lastSeen: null, asOf });
+    }
+    const former = await readFormer(sessions, label);
+    const { lastSeen } = former;
+    return describeTunnel(judge(label, former), { lastSeen, asOf: latest(upkeep.reconciledAt, lastSeen) ?? now() });
   };
 }
 
-async function readNewest(sessions: SessionReader, label: Label): Promise<Awaited<ReturnType<SessionReader["findSession"]>>> {
-  return await sessions.findSession(label, await sessions.highestGeneration(label));
+async function readFormer(sessions: SessionReader, label: Label): Promise<Former> {
+  const [newest, lastSeen = null] = await Promise.all([
+    sessions.highestGeneration(label).then((generation) => sessions.findSession(label, generation)),
+    sessions.lastSeen(label),
+  ]);
+  return { end: newest?.end, lastSeen };
 }
