@@ -1,6 +1,8 @@
 /** The canary: a tunnel of Keyhole's own behind `/health`, with real binaries, while what carries it is frozen, killed and restarted. */
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { isAlive } from "../support/alive.ts";
 import { connectClient } from "../support/desktop-client.ts";
@@ -12,6 +14,7 @@ import { visit } from "../support/visitor.ts";
 import { waitForFact } from "../support/wait-for-fact.ts";
 import { makeWallet } from "../support/wallet.ts";
 
+const main = fileURLToPath(new URL("../../services/cli/src/main.ts", import.meta.url));
 const settings = "canary.enabled = true\ncanary.intervalSeconds = 1";
 
 type Health = { readonly status: string; readonly canary?: { readonly ok: boolean; readonly stage?: string; readonly ms: number | null } };
@@ -95,6 +98,27 @@ describe("in parts", () => {
       await finds(keyhole);
     }
     expect(frpcPid(keyhole)).toBe(pid);
+  });
+
+  it("takes another token by itself when its own is refused", async () => {
+    await finds(keyhole);
+    const configFile = join(keyhole.dir, "keyhole.toml");
+    const keys = (...args: readonly string[]): string =>
+      spawnSync(process.execPath, [main, "keys", ...args, "--config", configFile], { cwd: keyhole.dir, encoding: "utf8" }).stdout;
+    const minting = (): string => {
+      const all = JSON.parse(keys("list", "--json")) as { keys: { id: string; purpose: string; state: string }[] };
+      return all.keys.find(({ purpose, state }) => purpose === "token-hmac" && state === "mints")?.id ?? "";
+    };
+    const former = minting();
+    const pid = frpcPid(keyhole);
+    keys("rotate", "token-hmac");
+    await waitForFact("another key mints", () => (["", former].includes(minting()) ? undefined : true), {
+      timeoutMs: 20_000,
+      everyMs: 200,
+    });
+    expect(keys("retire", former, "--now")).toContain("1 session");
+    await waitForFact("another frpc runs", () => (frpcPid(keyhole) !== pid ? true : undefined), { timeoutMs: 20_000, everyMs: 50 });
+    await finds(keyhole);
   });
 
   it("of a supervisor that was killed is found by the next one: there is never a second frpc", async () => {

@@ -39,6 +39,8 @@ export type CanaryTunnel = AsyncDisposable & {
   buyToken(port: number): Promise<void>;
   /** Starts frpc when none runs, and resolves when the tunnel is up. Throws with the reason when it is not after so many ms. */
   connect(withinMs: number): Promise<void>;
+  /** The last thing that frpc heard was a no: to its credential, or to its tunnel. */
+  isRefused(): boolean;
   /** Ends frpc and forgets the token: the next ones are new. */
   giveUp(): Promise<void>;
 };
@@ -61,10 +63,12 @@ export function openCanaryTunnel(options: CanaryTunnelOptions): CanaryTunnel {
   const wallet: OwnWallet = openOwnWallet(dir, options.randomBytes);
   let renewAfter: Date | undefined;
   let frpc: Frpc | undefined;
-  let refusal: string | undefined;
+  let trouble: string | undefined;
+  let isRefused = false;
 
   async function giveUp(): Promise<void> {
     renewAfter = undefined;
+    isRefused = false;
     const running = frpc;
     frpc = undefined;
     await running?.stop();
@@ -88,7 +92,7 @@ export function openCanaryTunnel(options: CanaryTunnelOptions): CanaryTunnel {
       });
       // Never the body of a good answer: it is a token.
       if (answer.status !== 200) throw new Error(`the token service answered ${answer.status} ${answer.body.slice(0, 300)}`);
-      const grant = grantForm.parse(JSON.parse(answer.body));
+      const grant = readGrant(answer.body);
       const [transport] = grant.transports;
       const text = renderFrpcConfig({
         serverAddr: control.host,
@@ -115,12 +119,14 @@ export function openCanaryTunnel(options: CanaryTunnelOptions): CanaryTunnel {
         // What a frpc says is of interest only to whoever looks for a failure of it.
         log: { ...log, info: log.debug, warn: log.debug },
         onEvent(event: FrpcEvent) {
-          if (event.kind === "refused" || event.kind === "disconnected") refusal = event.reason;
-          else if (event.kind === "proxy-started") refusal = undefined;
+          if (event.kind === "refused" || event.kind === "disconnected") trouble = event.reason;
+          else if (event.kind === "proxy-started") trouble = undefined;
+          else return;
+          isRefused = event.kind === "refused";
         },
       });
       const late = Promise.withResolvers<never>();
-      const give = (): void => late.reject(new Error(refusal ?? "its tunnel is not up in time"));
+      const give = (): void => late.reject(new Error(trouble ?? "its tunnel is not up in time"));
       const timer = setTimeout(give, withinMs);
       signal.addEventListener("abort", give);
       if (signal.aborted) give();
@@ -132,7 +138,17 @@ export function openCanaryTunnel(options: CanaryTunnelOptions): CanaryTunnel {
       }
     },
 
+    isRefused: () => isRefused,
     giveUp,
     [Symbol.asyncDispose]: giveUp,
   };
+}
+
+/** Throws without a word of what it was given: there is a token in it. */
+function readGrant(body: string): z.output<typeof grantForm> {
+  try {
+    return grantForm.parse(JSON.parse(body));
+  } catch {
+    throw new Error("the token service's answer does not have its form");
+  }
 }

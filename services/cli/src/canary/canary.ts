@@ -28,7 +28,7 @@ const connectTimeoutMs = 3000;
 const edgeTimeoutMs = 1000;
 /** A token is asked for again after this, so that its own limit (10 a minute) is never what fails. */
 const buyPauseMs = 7000;
-/** After so long without a login everything is begun anew: the token, the CA or a port may be others now. */
+/** After so long without a login everything is begun anew, since the CA or a port may be others now; after a refusal at once, for its token may be what is refused. */
 const giveUpMs = 30_000;
 /** Where all of 127/8 is this machine, as on Linux: limits count this address and nobody else's. */
 const ownAddress = "127.75.72.1";
@@ -111,7 +111,8 @@ export async function startCanary(foundation: Foundation, frpc: FrpBinary): Prom
 
   async function considerGivingUp(): Promise<void> {
     loginFailingSince ??= performance.now();
-    if (performance.now() - loginFailingSince < giveUpMs) return;
+    const isDue = tunnel?.isRefused() === true || performance.now() - loginFailingSince >= giveUpMs;
+    if (!isDue || performance.now() - triedAt < buyPauseMs) return;
     loginFailingSince = undefined;
     await tunnel?.giveUp();
   }
