@@ -20,6 +20,8 @@ export function withCanaryFacts(facts: PartFacts, report: CanaryReport | undefin
       : `last answered ${Math.max(0, Math.round((now.getTime() - lastOkAt.getTime()) / 1000))} s ago`;
   return {
     ...facts,
+    // It is one of the sessions and tunnels that the plugin counts: whoever reads the figures must see it.
+    summary: `${facts.summary}; the canary ${ok ? "is answered" : `fails (${stage})`}`,
     facts: { ...facts.facts, canary: ok ? `answered in ${(ms ?? 0).toFixed(1)} ms` : `fails (${stage}), ${age}` },
     problems: stage === undefined ? facts.problems : [...facts.problems, problems[stage]],
   };
