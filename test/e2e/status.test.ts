@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
+import type { Label } from "@keyhole/core";
+import { openSessionReader } from "@keyhole/store";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectClient } from "../support/desktop-client.ts";
 import { type KeyholeParts, startKeyholeParts } from "../support/keyhole-parts.ts";
@@ -87,6 +89,9 @@ describe("the status of a tunnel", () => {
     await using _client = await connectClient(keyhole, wallet, app.port);
     await using leaver = await connectClient(keyhole, gone, app.port);
     await Promise.all([says(wallet, routable, 2000), says(gone, routable, 2000)]);
+    // Rows are gathered for 50 ms, and a kill takes those with it.
+    await using records = await openSessionReader({ path: join(keyhole.stateDir, "sessions.db") });
+    for (const { label } of [wallet, gone]) await waitForFact("its row is written", () => records.lastSeen(label as Label));
     await keyhole.end("plugin", "SIGKILL");
     await says(wallet, { status: "connected", routable: false, reason: "UNKNOWN", stale: true }, 1000);
     await leaver.end("SIGKILL");
