@@ -12,6 +12,7 @@ const settings: fc.Arbitrary<FrpcSettings> = fc.record(
     serverAddr: text,
     serverPort: fc.integer({ min: 1, max: 65_535 }),
     serverName: text,
+    localAddress: text,
     token: text,
     label: text,
     proxyName: text,
@@ -42,6 +43,7 @@ describe("the config of frpc", () => {
             ? { metadatas: { token: value.token } }
             : { auth: { method: "oidc", oidc: { tokenSource: { type: "file", file: { path: auth.path } } } } }),
           transport: {
+            ...(value.localAddress === undefined ? {} : { connectServerLocalIP: value.localAddress }),
             tcpMuxKeepaliveInterval: 5,
             tls: { serverName: value.serverName, trustedCaFile: trustedCa.kind === "inside" ? trustedCa.fileName : trustedCa.path },
           },

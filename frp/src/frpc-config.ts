@@ -10,6 +10,8 @@ import { renderComment, renderToml } from "./toml.ts";
 export type FrpcSettings = {
   readonly serverAddr: string;
   readonly serverPort: number;
+  /** The address of this machine that frpc dials from; any when absent. */
+  readonly localAddress?: string;
   /** The name that the control certificate must bear. */
   readonly serverName: string;
   /** The tunnel token, unless `auth` says where frpc finds it. */
@@ -50,6 +52,7 @@ export function renderFrpcConfig(settings: FrpcSettings): string {
       ? { metadatas: { token: settings.token } }
       : { auth: { method: "oidc", oidc: { tokenSource: { type: "file", file: { path: auth.path } } } } }),
     transport: {
+      ...(settings.localAddress === undefined ? {} : { connectServerLocalIP: settings.localAddress }),
       tcpMuxKeepaliveInterval: 5,
       tls: { serverName: settings.serverName, trustedCaFile: trustedCa.kind === "inside" ? trustedCa.fileName : trustedCa.path },
     },

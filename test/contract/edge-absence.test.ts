@@ -49,6 +49,7 @@ beforeEach(async () => {
     release: (connectionId) => reached("release", () => runtime.release(connectionId)),
     keepOnly: (holders) => reached("keepOnly", () => runtime.keepOnly(holders)),
     claimedBy: (holder) => reached("claimedBy", () => runtime.claimedBy(holder)),
+    readEvidence: (cursor) => reached("readEvidence", () => runtime.readEvidence(cursor)),
     cut: (id) => reached("cut", () => runtime.cut(id)),
   };
   door = createDoor({ mapsDir: harness.dir, runtime: remote, now: harness.options.now, log: harness.options.log });
@@ -77,6 +78,7 @@ describe.each([
     await door.claim("id", { holder: "holder", label: live });
     expect(await door.cut("id")).toBe(false);
     expect(await door.claimedBy("holder")).toBeUndefined();
+    expect(await door.readEvidence(undefined)).toBeUndefined();
     await expect(door.connectionOf("127.0.0.1:1")).rejects.toMatchObject({ code: "EDGE_UNREACHABLE" });
     expect(await read("live.map")).toBe(`${labelOf("1")} ${since.toISOString()}\n`);
     expect(await read("last-seen.map")).toBe(`${live} ${since.toISOString()}\n`);

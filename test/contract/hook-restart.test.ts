@@ -73,7 +73,7 @@ describe("a plugin that starts while frps goes on", () => {
     await bench.plugin.pushAll();
     expect(bench.doorCalls).toEqual([]);
     expect(bench.plugin.stats()).toMatchObject({ isAdopted: false, reconciledAt: undefined });
-    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "disconnected", stale: true });
+    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "connected", routable: false, reason: "UNKNOWN", stale: true });
     bench.frps = "gone";
     await waitForFact("frps is known to be gone", () => bench.plugin.stats().isAdopted || undefined);
     expect(codeOf(await bench.login(alice, token))).toBe("admitted");

@@ -422,10 +422,60 @@ describe("deadlines and the dashboard", () => {
     bench.frps = "broken";
     minutes(1);
     expect(await bench.plugin.reconcile()).toBe(false);
-    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "connected", routable: false, stale: true });
+    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "connected", reason: "SERVER_SILENT", stale: true });
     bench.frps = "gone";
     await bench.plugin.reconcile();
-    expect((await bench.plugin.readStatus(alice)).status).toBe("disconnected");
+    expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "disconnected", reason: "SERVER_AWAY" });
+  });
+
+  it("what visitors met at the edge decides whether a tunnel counts as routable, and only what its own session let them meet", async () => {
+    const failure = { label: alice, at: bench.now, failure: "APP_UNREACHABLE" } as const;
+    const read = async (): Promise<unknown> => {
+      await bench.plugin.reconcile();
+      const status = await bench.plugin.readStatus(alice);
+      return [status.state, status.reason];
+    };
+    bench.evidence = [failure];
+    minutes(1);
+    const client = await connected(await bench.buyToken(alice));
+    bench.frps = showOnDashboard([client]);
+    expect(await read()).toEqual(["routable", undefined]);
+    minutes(1);
+    bench.evidence = [{ ...failure, at: bench.now }];
+    expect(await read()).toEqual(["connected", "APP_UNREACHABLE"]);
+    bench.evidence = [{ ...failure, at: bench.now, failure: undefined }];
+    expect(await read()).toEqual(["routable", undefined]);
+    bench.evidence = [{ ...failure, at: bench.now, failure: "APP_TIMEOUT" }];
+    expect(await read()).toEqual(["connected", "APP_TIMEOUT"]);
+    // Nobody has asked since: what it was then says little now.
+    minutes(1);
+    expect(await read()).toEqual(["routable", undefined]);
+    bench.isEdgeAway = true;
+    minutes(1);
+    expect(await read()).toEqual(["connected", "EDGE_AWAY"]);
+  });
+
+  it("a label that is not served says why", async () => {
+    const read = async (): Promise<unknown> => {
+      const status = await bench.plugin.readStatus(alice);
+      return [status.status, status.state, status.reason];
+    };
+    await bench.plugin.reconcile();
+    expect(await read()).toEqual(["disconnected", "offline", "NEVER_SEEN"]);
+    const token = await bench.buyToken(alice);
+    const client = admitted(await bench.login(alice, token));
+    expect(await read()).toEqual(["disconnected", "admitted", "CONNECTING"]);
+    await bench.newProxy(client);
+    expect((await bench.plugin.readStatus(alice)).status).toBe("connected");
+    const newcomer = admitted(await bench.login(alice, token));
+    expect(await read()).toEqual(["disconnected", "handing-over", "HANDING_OVER"]);
+    await bench.newProxy(newcomer);
+    await bench.closeProxy(newcomer);
+    expect(await read()).toEqual(["disconnected", "offline", "CLOSED"]);
+    await connected(token);
+    await bench.revoke(alice);
+    await bench.plugin.enforceRevocations();
+    expect((await read()) as string[]).toContain("EVICTED");
   });
 
   it("a client that logs in and registers nothing for ten seconds is kicked, and so is one that nobody knows", async () => {

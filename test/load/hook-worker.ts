@@ -53,6 +53,7 @@ const door: Door = {
   release: async () => {},
   keepOnly: async () => {},
   claimedBy: async () => undefined,
+  readEvidence: async () => ({ cursor: "", evidence: [], isMore: false }),
 };
 const bought = await openTokenStore({ path: join(order.dir, "tokens.db"), log });
 const tokens = await openTokenReader({ path: join(order.dir, "tokens.db") });

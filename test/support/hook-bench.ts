@@ -7,6 +7,7 @@ import { request as requestHttp } from "node:http";
 import { join } from "node:path";
 import {
   type Door,
+  type EdgeEvidence,
   Fault,
   type KeyRing,
   type Label,
@@ -76,6 +77,9 @@ export type HookBench = AsyncDisposable & {
   readonly kicked: string[];
   /** What frps's dashboard shows. */
   frps: FrpsView | "gone" | "broken";
+  /** What the edge says that it has seen, whenever it is asked. */
+  evidence: readonly EdgeEvidence[];
+  isEdgeAway: boolean;
   /** How long a kick takes; a promise that never settles is a frozen frps. */
   onKick: (runId: string) => Promise<void>;
   /** How long the edge takes to be told that a label is live. */
@@ -189,6 +193,7 @@ export async function startHookBench(
       for (const [holder, held] of holders) if (!kept.has(holder)) await door.release(held);
     },
     claimedBy: async (holder) => holders.get(holder),
+    readEvidence: async () => (bench.isEdgeAway ? undefined : { cursor: "", evidence: bench.evidence, isMore: false }),
   };
   const bench: Omit<HookBench, "plugin"> & { plugin: Plugin | undefined } = {
     plugin: undefined,
@@ -203,6 +208,8 @@ export async function startHookBench(
     sources,
     kicked,
     frps: settings.frps ?? { clients: [], proxies: [] },
+    evidence: [],
+    isEdgeAway: false,
     rows: "kept",
     tokensFault: undefined,
     async readEvents() {

@@ -12,7 +12,7 @@ import { createWorld } from "@keyhole/cli";
 import { locateBinaries } from "@keyhole/frp";
 import { isAlive } from "./alive.ts";
 import { type HookRelay, startHookRelay } from "./hook-relay.ts";
-import { domain, findProcessesOf, type RunningKeyhole } from "./keyhole-process.ts";
+import { domain, findProcessesOf, type RunningKeyhole, renderCanary } from "./keyhole-process.ts";
 import { type Limits, renderLimits } from "./limits.ts";
 import { openTemporaryDirectory } from "./temporary-directory.ts";
 import { recordLog, recordStateDirectory } from "./test-record.ts";
@@ -96,6 +96,7 @@ export async function startKeyholeParts(
     `plugin.listen = "127.0.0.1:${relay?.port ?? portOf("hook")}"`,
     'metrics.listen = "127.0.0.1:0"',
     renderLimits(options.limits),
+    renderCanary(options.settings),
     options.settings ?? "",
   ];
   writeFileSync(configFile, `${lines.join("\n")}\n`);

@@ -46,6 +46,9 @@ export type KeyholeProcess = AsyncDisposable &
     restart(): Promise<void>;
   };
 
+/** A test counts its own sessions and requests: the canary is there only where it is asked for. */
+export const renderCanary = (settings = ""): string => (settings.includes("canary.") ? "" : "canary.enabled = false");
+
 /** Starts one. `settings` are TOML lines beyond the ports; limits that are not named are wide. */
 export async function startKeyholeProcess(
   options: { readonly settings?: string; readonly limits?: Limits; readonly args?: readonly string[] } = {},
@@ -58,7 +61,7 @@ export async function startKeyholeProcess(
   const listens = ["token", "control", "edge", "metrics"].map((section) => `${section}.listen = "127.0.0.1:0"`).join("\n");
   writeFileSync(
     configFile,
-    `domain = "${domain}"\nstateDir = "state"\n${listens}\n${renderLimits(options.limits)}\n${options.settings ?? ""}\n`,
+    `domain = "${domain}"\nstateDir = "state"\n${listens}\n${renderLimits(options.limits)}\n${renderCanary(options.settings)}\n${options.settings ?? ""}\n`,
   );
 
   let child: ChildProcess | undefined;

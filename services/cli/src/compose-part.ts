@@ -8,6 +8,8 @@ import { Fault } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
 import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
 import type { TokenService } from "@keyhole/token";
+import { startCanary } from "./canary/canary.ts";
+import { withCanaryFacts } from "./canary/canary-facts.ts";
 import { createCommitTimes } from "./commit-times.ts";
 import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
@@ -20,6 +22,7 @@ import { openPartSocket } from "./parts/part-socket.ts";
 import { startPluginPart } from "./parts/plugin-part.ts";
 import { startSupervisorPart } from "./parts/supervisor-part.ts";
 import { startTokenPart } from "./parts/token-part.ts";
+import { createRemoteCanary, serveCanary } from "./sockets/canary-socket.ts";
 import { connectEdge, serveEdgeCalls } from "./sockets/edge-socket.ts";
 import { createPartApp, type PartStatus, partStatus } from "./sockets/part-status.ts";
 import {
@@ -117,6 +120,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
           plugin: { ok: hook !== undefined, detail: hook?.summary ?? "the plugin does not answer" },
         };
       },
+      readCanary: createRemoteCanary(supervisor),
       caPem: () => readCa() ?? "",
     }),
   );
@@ -153,9 +157,13 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
 const startSupervisor: Start = async (foundation, { startedAt, askToStop }) => {
   const { world } = foundation;
   await using stack = new AsyncDisposableStack();
-  const { supervisor } = stack.use(await startSupervisorPart(foundation));
-  stack.use(await openMetrics(foundation, { frps: () => supervisor.status() }));
-  const app = createPartApp("supervisor", world, startedAt, () => readSupervisorFacts(supervisor));
+  const { supervisor, binaries } = stack.use(await startSupervisorPart(foundation));
+  const canary = stack.use(await startCanary(foundation, binaries.frpc));
+  stack.use(await openMetrics(foundation, { frps: () => supervisor.status(), canary: () => canary?.stats() }));
+  const app = createPartApp("supervisor", world, startedAt, () =>
+    withCanaryFacts(readSupervisorFacts(supervisor), canary?.report(), world.now()),
+  );
+  serveCanary(app, () => canary?.report());
   app.post("/stop", async (c) => {
     const { pid } = supervisor.status();
     await supervisor.stop();

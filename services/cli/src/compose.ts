@@ -10,6 +10,8 @@ import type { Plugin } from "@keyhole/plugin";
 import { openTokenStore } from "@keyhole/store";
 import type { Supervisor } from "@keyhole/supervisor";
 import { awaitFrps } from "./await-frps.ts";
+import { type Canary, startCanary } from "./canary/canary.ts";
+import { withCanaryFacts } from "./canary/canary-facts.ts";
 import { createCommitTimes } from "./commit-times.ts";
 import type { Config } from "./config/settings.ts";
 import { printAddress } from "./listeners.ts";
@@ -54,6 +56,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const { state, portOf } = foundation;
   const tokenCommits = createCommitTimes(world.monotonicMs);
   const { timeCommit } = tokenCommits;
+  let canary: Canary | undefined;
   const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store"), timeCommit }));
   const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
   const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
@@ -77,6 +80,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
         const frps = supervisor.status().state;
         return { frps: { ok: frps === "ready", detail: frps }, sessions: await checkStore(checkSessions) };
       },
+      readCanary: async () => canary?.report(),
       caPem: () => caPem,
     }),
   );
@@ -87,6 +91,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       frps: () => supervisor.status(),
       edge: () => edge.stats(),
       token: tokenStats,
+      canary: () => canary?.stats(),
       commits: () => ({ tokens: tokenCommits.read(), sessions: readCommits() }),
       ...(world.isConfigOutdated && { isConfigOutdated: world.isConfigOutdated }),
     },
@@ -96,7 +101,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     edge: () => readEdgeFacts(foundation, edge),
     token: () => readTokenFacts(foundation, service, () => tokens.check()),
     plugin: () => readPluginFacts(foundation, { plugin, edgeIsThere: undefined, checkStore: checkSessions }),
-    supervisor: () => readSupervisorFacts(supervisor),
+    supervisor: () => withCanaryFacts(readSupervisorFacts(supervisor), canary?.report(), world.now()),
   };
   for (const part of partNames) {
     const app = createPartApp(part, world, startedAt, facts[part]);
@@ -121,6 +126,8 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       binaries: { frps: binaries.frps.path, frpc: binaries.frpc.path },
     }),
   );
+  // Last to start and first to stop: nobody who waits for a start waits for it.
+  canary = stack.use(await startCanary(foundation, binaries.frpc));
   const running = stack.move();
   return { urls, binaries, edgePort: edge.visitorsPort, plugin, supervisor, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }

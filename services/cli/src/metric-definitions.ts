@@ -6,6 +6,8 @@
 import { type HistogramFigures, refusalCodes } from "@keyhole/core";
 import type { EdgeStats } from "@keyhole/edge";
 import { evictionStages, type PluginStats } from "@keyhole/plugin";
+import { canaryStages } from "@keyhole/token";
+import type { CanaryStats } from "./canary/canary-record.ts";
 import type { CommitFigures } from "./commit-times.ts";
 
 /** Where the figures come from: of the parts that this process is. Each is asked once a scrape. */
@@ -18,6 +20,8 @@ export type MetricSources = {
   };
   readonly frps?: () => { readonly state: string; readonly restarts: number };
   readonly edge?: () => EdgeStats;
+  /** Undefined while there is no canary. */
+  readonly canary?: () => CanaryStats | undefined;
   /** The configuration's file says something else by now. */
   readonly isConfigOutdated?: () => boolean;
   /** By the file's name without its ending. */
@@ -154,6 +158,27 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     help: "Transactions that could not be written.",
     labels: { file: files },
     read: ({ commits }) => byName(commits && mapValues(commits(), ({ failures }) => failures)),
+  },
+  {
+    name: "keyhole_canary_up",
+    type: "gauge",
+    help: "1 while a tunnel of our own is answered through the edge.",
+    labels: none,
+    read: ({ canary }) => only(canary && (canary()?.report?.ok === true ? 1 : 0)),
+  },
+  {
+    name: "keyhole_canary_answer_seconds",
+    type: "gauge",
+    help: "How long the canary's last answer took.",
+    labels: none,
+    read: ({ canary }) => only(canary && (canary()?.report?.ms ?? 0) / 1000),
+  },
+  {
+    name: "keyhole_canary_rounds_total",
+    type: "counter",
+    help: "The canary's rounds: ok, or the stage that failed.",
+    labels: { result: { values: ["ok", ...canaryStages] } },
+    read: ({ canary }) => byName(canary && (canary()?.rounds ?? {})),
   },
   {
     name: "keyhole_frps_up",

@@ -26,6 +26,17 @@ export type DoorState = {
  */
 export type ControlConnection = { readonly id: string; readonly source: string; readonly retryAfterSeconds?: number };
 
+/** Why a request did not reach the app of a live label, as the edge saw it. */
+export const edgeFailures = ["APP_UNREACHABLE", "APP_TIMEOUT", "CLIENT_LOST", "SERVER_UNREACHABLE"] as const;
+/** One of `edgeFailures`. */
+export type EdgeFailure = (typeof edgeFailures)[number];
+
+/** What the edge saw last of a live label. `failure` undefined: its app answered then, and nothing has failed since. */
+export type EdgeEvidence = { readonly label: Label; readonly at: Date; readonly failure: EdgeFailure | undefined };
+
+/** What changed after the cursor that was given, at most a thousand labels; `isMore` says that there is more after this one. */
+export type EvidenceReport = { readonly cursor: string; readonly evidence: readonly EdgeEvidence[]; readonly isMore: boolean };
+
 /**
  * What the plugin may ask of the edge. Every method resolves when the map file and the running edge both know. An edge that
  * is away (it is being restarted) fails nothing but a block it cannot promise, and a question it cannot answer: what changed
@@ -68,6 +79,12 @@ export type Door = {
   keepOnly(holders: ReadonlySet<string>): Promise<void>;
   /** The newest connection that was claimed for this holder and still lives: so a plugin that was restarted can cut what it adopts. */
   claimedBy(holder: string): Promise<string | undefined>;
+  /**
+   * What the edge has seen since the report with this cursor; from the beginning with none, or one of another edge. A first answer, a failure and an
+   * answer after it are told, each until a later cursor is given; what was seen of a label ends when it is put or deleted.
+   * Undefined when the edge is away.
+   */
+  readEvidence(cursor: string | undefined): Promise<EvidenceReport | undefined>;
   /** Ends this connection on both sides. False when it is gone already. */
   cut(connectionId: string): Promise<boolean>;
 };

@@ -5,7 +5,17 @@
  */
 export { canonicalAddress, deriveAddressPrefix } from "./address-prefix.ts";
 export { type Admission, type AdmissionFacts, decideAdmission, isRevoked, isSelfSigned, type LivingSession } from "./admission.ts";
-export type { ControlConnection, Door, DoorState, LeaveReason, LiveEntry } from "./door.ts";
+export {
+  type ControlConnection,
+  type Door,
+  type DoorState,
+  type EdgeEvidence,
+  type EdgeFailure,
+  type EvidenceReport,
+  edgeFailures,
+  type LeaveReason,
+  type LiveEntry,
+} from "./door.ts";
 export { publicKeyOfSeed, signEd25519, verifyEd25519 } from "./ed25519.ts";
 export { addressOfPrivateKey, derivePrivateKey, hashPersonalMessage, signPersonalMessage } from "./eip191.ts";
 export {
@@ -79,7 +89,8 @@ export {
   tunnelJwtType,
   type VerifyKey,
 } from "./tunnel-jwt.ts";
-export type { ReadTunnelStatus, TunnelStatus } from "./tunnel-status.ts";
+export { deriveTunnelState, disconnectedReasons, type TunnelJudgement, unroutableReasons } from "./tunnel-state.ts";
+export { describeTunnel, latest, type ReadTunnelStatus, readRecordedStatus, type TunnelStatus } from "./tunnel-status.ts";
 export { deriveUnrecordedEnd, mintTunnelToken, readTunnelToken, type TunnelToken } from "./tunnel-token.ts";
 export { parseVanaClaim, type UncheckedVanaClaim, type VanaClaim } from "./vana-claim.ts";
 export { grant, type Refusal, type RefusalFacts, refuse, type Verdict } from "./verdict.ts";

@@ -211,6 +211,10 @@ export function createDoor(options: {
       const reached = await reach(() => runtime.claimedBy(holder));
       return "value" in reached ? reached.value : undefined;
     },
+    async readEvidence(cursor) {
+      const reached = await reach(() => runtime.readEvidence(cursor));
+      return "value" in reached ? reached.value : undefined;
+    },
     async connectionOf(clientAddress) {
       const reached = await reach(() => runtime.connectionOf(clientAddress));
       if ("value" in reached) return reached.value;

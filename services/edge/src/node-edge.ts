@@ -9,6 +9,7 @@ import { startControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
 import { createEdgeCounters, type OutcomeClass, type RequestClass } from "./edge-stats.ts";
 import { createHoldRoom } from "./hold-room.ts";
+import { createLabelEvidence } from "./label-evidence.ts";
 import { createLabelStates, returnMs } from "./label-states.ts";
 import { createLabelTraffic } from "./label-traffic.ts";
 import type { ListenOn } from "./listen.ts";
@@ -109,6 +110,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
   const files = await readMapFiles(options.mapsDir, log);
   const states = createLabelStates(files, { at: now(), forMs: options.returnMs ?? returnMs });
   const networks = createBlockedNetworks(files.blockedNetworks.keys());
+  const evidence = createLabelEvidence({ now, epoch: options.newRequestId() });
   const traffic = createLabelTraffic();
   const room = createHoldRoom(holdLimits);
   const serviceRoom = createHoldRoom(serviceHoldLimits);
@@ -142,6 +144,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     },
     scheme: options.publicScheme,
     states,
+    evidence,
     traffic,
     room,
     frps,
@@ -167,6 +170,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     // The plugin will hear of it, from frps or its dashboard, and say what becomes of the label. Until then it is in transition.
     onLost(label) {
       states.lose(label);
+      if (states.isLost(label)) evidence.failed(evidence.witness(label), "CLIENT_LOST");
     },
     now,
     log,
@@ -175,7 +179,7 @@ export async function startNodeEdge(options: NodeEdgeOptions): Promise<NodeEdge>
     throw error;
   });
 
-  const runtime = createNodeRuntime({ states, traffic, networks, control, visitors, log });
+  const runtime = createNodeRuntime({ states, traffic, evidence, networks, control, visitors, log });
   let stopping: Promise<void> | undefined;
   const stop = (): Promise<void> => {
     stopping ??= (async () => {

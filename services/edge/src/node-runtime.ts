@@ -5,6 +5,7 @@
 import type { BlockedNetworks } from "./blocked-networks.ts";
 import type { ControlListener } from "./control-listener.ts";
 import type { EdgeRuntime } from "./edge-runtime.ts";
+import type { LabelEvidence } from "./label-evidence.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic } from "./label-traffic.ts";
 import type { Log } from "./log.ts";
@@ -13,12 +14,13 @@ import type { VisitorsListener } from "./visitors-listener.ts";
 export function createNodeRuntime(parts: {
   readonly states: LabelStates;
   readonly traffic: LabelTraffic;
+  readonly evidence: LabelEvidence;
   readonly networks: BlockedNetworks;
   readonly control: ControlListener;
   readonly visitors: VisitorsListener;
   readonly log: Log;
 }): EdgeRuntime {
-  const { states, traffic, networks, control, visitors, log } = parts;
+  const { states, traffic, evidence, networks, control, visitors, log } = parts;
   const cutBlocked = (): void => {
     const ended = { clients: control.cutBlocked(), visitors: visitors.cutBlocked() };
     if (ended.clients + ended.visitors > 0) log.info(ended, "connections were ended: their networks are blocked");
@@ -26,15 +28,18 @@ export function createNodeRuntime(parts: {
   return {
     async put(entry) {
       states.put(entry);
+      evidence.forget(entry.label);
       // After the state: what is ended here asks it where to go.
       traffic.endMarked(entry.label);
     },
     async delete(label, leave) {
       states.delete(label, leave);
+      evidence.forget(label);
       if (leave.reason === "ended") traffic.endAll(label);
     },
     async replaceAll(state) {
       states.replaceAll(state);
+      evidence.keepOnly(new Set(state.live.map((entry) => entry.label)));
       for (const label of state.blocked) traffic.endAll(label);
       networks.replaceAll(state.blockedNetworks);
       if (state.blockedNetworks.size > 0) cutBlocked();
@@ -74,6 +79,9 @@ export function createNodeRuntime(parts: {
     },
     async connectionOf(clientAddress) {
       return control.connectionOf(clientAddress);
+    },
+    async readEvidence(cursor) {
+      return evidence.read(cursor);
     },
   };
 }

@@ -8,6 +8,7 @@ import { type Facts, sendAnswer } from "./answers.ts";
 import { classOf, isFailure } from "./edge-stats.ts";
 import type { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
+import type { LabelEvidence, Witness } from "./label-evidence.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic, Passage } from "./label-traffic.ts";
 import type { Log } from "./log.ts";
@@ -22,6 +23,7 @@ const maxHeldMs = 3000;
 
 export type TunnelDeps = {
   readonly states: LabelStates;
+  readonly evidence: LabelEvidence;
   readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;
@@ -32,7 +34,7 @@ export type TunnelDeps = {
 export type AttemptOnce = (passage: Passage) => Promise<Outcome>;
 
 export async function serveTunnel(exchange: Exchange, label: Label, attempt: AttemptOnce, deps: TunnelDeps): Promise<void> {
-  const { states, room, traffic } = deps;
+  const { states, evidence, room, traffic } = deps;
   let hasSeat = false;
   let holdTimer: NodeJS.Timeout | undefined;
   let isHoldOver = false;
@@ -40,6 +42,8 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
   let asksLeft = 1;
   /** The last attempt may have reached an app, and the request must not reach one twice. */
   let isSpent = false;
+  /** Whom the last attempt speaks of. */
+  let witness: Witness | undefined;
 
   const answer = (code: RefusalCode, facts?: Facts): void => {
     if (!exchange.isGone) deps.frps.counters.requestsTotal.tunnel[classOf(code)] += 1;
@@ -47,8 +51,12 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
     sendAnswer(exchange, code, facts);
   };
   /** There is no app to blame when its client is gone. */
-  const unreachable = (): void =>
-    states.isLost(label) ? answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label))) : answer("APP_UNREACHABLE");
+  const unreachable = (): void => {
+    const isLost = states.isLost(label);
+    if (witness !== undefined) evidence.failed(witness, isLost ? "CLIENT_LOST" : "APP_UNREACHABLE");
+    if (isLost) answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+    else answer("APP_UNREACHABLE");
+  };
   const hold = async (waitMs: number | undefined): Promise<boolean> => {
     // From the first hold on, all of them together: a label may change hands again and again.
     holdTimer ??= setTimeout(() => {
@@ -77,15 +85,19 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
       // is no seat it takes its chance.
       if (states.isAwaited(label) && !exchange.changesNothing && (await hold(undefined))) continue;
 
+      witness = evidence.witness(label);
       const passage = traffic.enter(label);
       const outcome = await attempt(passage);
       if (outcome.kind === "answered") {
         deps.frps.counters.requestsTotal.tunnel.proxied += 1;
-        if (!exchange.isGone) states.answered(label);
+        if (exchange.isGone) return;
+        states.answered(label);
+        evidence.answered(witness);
         return;
       }
       passage.leave();
       const final = finalCode(outcome);
+      if (final === "APP_TIMEOUT") evidence.failed(witness, final);
       if (final !== undefined) return answer(final);
 
       // No route, no connection, or a connection that died before an answer: is the label changing hands?
@@ -99,7 +111,10 @@ export async function serveTunnel(exchange: Exchange, label: Label, attempt: Att
         continue;
       }
       if (!states.isLive(label)) continue;
-      if (outcome.kind === "refused") return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+      if (outcome.kind === "refused") {
+        evidence.failed(witness, "SERVER_UNREACHABLE");
+        return answer("TUNNEL_OFFLINE", offlineFacts(states.lastSeen(label)));
+      }
       if (holdTimer !== undefined || asksLeft === 0) return unreachable();
       asksLeft -= 1;
       if (outcome.kind === "unmarked") await states.nextChange(label, settleMs, exchange);

@@ -15,6 +15,7 @@ import { drainVisitors } from "./drain-visitors.ts";
 import { classOf, type EdgeCounters } from "./edge-stats.ts";
 import { Exchange } from "./exchange.ts";
 import type { HoldRoom } from "./hold-room.ts";
+import type { LabelEvidence } from "./label-evidence.ts";
 import type { LabelStates } from "./label-states.ts";
 import type { LabelTraffic } from "./label-traffic.ts";
 import { type ListenOn, listen } from "./listen.ts";
@@ -48,6 +49,7 @@ export type VisitorsDeps = {
   readonly names: { readonly domain: string; readonly controlHost?: string };
   readonly scheme: "http" | "https";
   readonly states: LabelStates;
+  readonly evidence: LabelEvidence;
   readonly traffic: LabelTraffic;
   readonly room: HoldRoom;
   readonly frps: Upstream;

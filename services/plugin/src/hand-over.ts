@@ -26,6 +26,8 @@ export type HandOver = {
   displace(newcomer: Session, displaced: readonly Session[], withinMs: number): Promise<boolean>;
   /** True, once, when the label's holder was displaced and nobody has taken the label up since. */
   conclude(label: Label): boolean;
+  /** True while the label's holder was displaced and nobody has taken it up; after the hold it is offline. */
+  isUnderWay(label: Label): boolean;
   /** Ends the session's connection at the edge and at frps, and tells when each is done. Never rejects. */
   disconnect(session: Session, reached: (stage: "cut" | "kicked") => void): Promise<void>;
 };
@@ -81,6 +83,7 @@ export function createHandOver(deps: {
     },
 
     conclude: (label) => open.delete(label),
+    isUnderWay: (label) => open.has(label),
 
     async disconnect(session, reached) {
       // Many deadlines may pass at once, and each kick is a connection to frps.

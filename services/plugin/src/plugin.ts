@@ -19,6 +19,7 @@ import { createAdoption } from "./adoption.ts";
 import type { TimeLeft } from "./answer-time.ts";
 import { createBlocks } from "./blocks.ts";
 import type { BreakerState } from "./circuit-breaker.ts";
+import { createEdgeWatch } from "./edge-watch.ts";
 import { createEventNotes } from "./event-notes.ts";
 import { createEvictionWatch } from "./eviction-watch.ts";
 import type { ReadFrps } from "./frps-view.ts";
@@ -105,7 +106,7 @@ export type PluginStats = {
 export type Plugin = AsyncDisposable & {
   readonly hookPort: number;
   readonly readStatus: ReadTunnelStatus;
-  /** Compares with the dashboard now. Resolves to false when it could not be read. */
+  /** Compares with the dashboard now, and asks the edge what it has seen. Resolves to false when the dashboard could not be read. */
   reconcile(): Promise<boolean>;
   /** Tells the edge everything that is known: for an edge that has just started. Nothing before the first adoption, which tells it anyhow. */
   pushAll(): Promise<void>;
@@ -200,12 +201,16 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
     newRequestId: () => drawRandom(8).toString("hex"),
     log,
   });
-  const running = startUpkeep(upkeep, revocations, operator, { reconcileMs: deps.reconcileMs ?? 2000, log });
+  const edgeWatch = createEdgeWatch({ door, registry, now, log });
+  const running = startUpkeep({ upkeep, revocations, orders: operator, edgeWatch }, { reconcileMs: deps.reconcileMs ?? 2000, log });
 
   return {
     hookPort: server.port,
-    readStatus: createTunnelStatus({ registry, sessions, reconciledAt: () => upkeep.reconciledAt, now }),
-    reconcile: () => upkeep.reconcile(),
+    readStatus: createTunnelStatus({ ...parts, sessions, adoption, upkeep, edgeWatch, isBlocked: blocks.isBlocked, now }),
+    async reconcile() {
+      const [isRead] = await Promise.all([upkeep.reconcile(), edgeWatch.ask()]);
+      return isRead;
+    },
     pushAll: () => upkeep.pushAll(),
     enforceRevocations: () => revocations.enforce(),
     async endSessionsOf(kinds) {

@@ -1,35 +1,82 @@
 /**
- * What the plugin says about a label: connected while a session has a proxy, routable while frps shows it. Never guesses:
- * `asOf` is when the dashboard last agreed, and `stale` says that it has not for too long.
+ * What the plugin says about a label: the facts of this moment, and what core derives from them. Before everything that frps
+ * served at the start is known, the records know more than we do.
  */
-import type { ReadTunnelStatus, SessionReader } from "@keyhole/core";
-import type { SessionRegistry } from "./session-registry.ts";
+import {
+  deriveTunnelState,
+  describeTunnel,
+  type Label,
+  latest,
+  type ReadTunnelStatus,
+  readRecordedStatus,
+  type SessionEnd,
+  type SessionReader,
+  type TunnelJudgement,
+} from "@keyhole/core";
+import type { EdgeWatch } from "./edge-watch.ts";
+import type { Session, SessionRegistry } from "./session-registry.ts";
 
-/** How old the dashboard's word may be before what we say is stale, and before a proxy no longer counts as shown, in ms. */
-const staleAfterMs = 10_000;
+/** What is recorded of whoever came before. */
+type Former = { readonly end: SessionEnd | undefined; readonly lastSeen: Date | null };
 
 /** Makes the reader that the token service is given. */
 export function createTunnelStatus(deps: {
   readonly registry: SessionRegistry;
   readonly sessions: SessionReader;
-  readonly reconciledAt: () => Date | undefined;
+  readonly adoption: { readonly isDone: boolean };
+  readonly upkeep: { readonly reconciledAt: Date | undefined; readonly isFrpsThere: boolean };
+  readonly handOver: { isUnderWay(label: Label): boolean };
+  readonly endings: { isLeaving(label: Label): boolean };
+  readonly edgeWatch: EdgeWatch;
+  readonly isBlocked: (label: Label) => boolean;
   readonly now: () => Date;
 }): ReadTunnelStatus {
+  const { registry, sessions, adoption, upkeep, handOver, endings, edgeWatch, isBlocked, now } = deps;
+
+  /** Whoever is connected; while a label passes on, the one that came last. */
+  function findHolder(label: Label): Session | undefined {
+    const living = registry.living(label);
+    return living.findLast((session) => session.connectedAt !== undefined) ?? living.at(-1);
+  }
+
+  /** In one step: the facts of one moment. */
+  function judge(label: Label, former: Former | undefined): TunnelJudgement {
+    const lookedAt = upkeep.reconciledAt;
+    return deriveTunnelState({
+      now: now(),
+      lookedAt,
+      isFrpsThere: upkeep.isFrpsThere || lookedAt === undefined,
+      isBlocked: isBlocked(label),
+      isHandingOver: handOver.isUnderWay(label),
+      isLeaving: endings.isLeaving(label),
+      session: findHolder(label),
+      formerEnd: former?.end,
+      wasEverSeen: (former?.lastSeen ?? null) !== null,
+      edgeHeardAt: edgeWatch.heardAt,
+      evidence: edgeWatch.of(label),
+    });
+  }
+
   return async (label) => {
-    const now = deps.now();
-    const lookedAt = deps.reconciledAt();
-    const reconciledAt = lookedAt ?? now;
-    // Before the first look we know nothing of what the process before this one knew.
-    const stale = lookedAt === undefined || now.getTime() - lookedAt.getTime() > staleAfterMs;
-    // What frps told us since counts too: a Login or a CloseProxy is as good as the dashboard.
-    const asOf = (event: Date | null): Date => (event !== null && event > reconciledAt ? event : reconciledAt);
-    const session = deps.registry.living(label).find((candidate) => candidate.connectedAt !== undefined);
-    if (session?.connectedAt === undefined) {
-      const lastSeen = (await deps.sessions.lastSeen(label)) ?? null;
-      return { status: "disconnected", lastSeen, asOf: asOf(lastSeen), stale };
+    if (!adoption.isDone && findHolder(label) === undefined) {
+      return await readRecordedStatus(sessions, label, { heardAt: undefined, now: now() });
     }
-    const { connectedAt, seenAt = connectedAt } = session;
-    const routable = now.getTime() - seenAt.getTime() < staleAfterMs;
-    return { status: "connected", connectedSince: connectedAt, routable, asOf: asOf(connectedAt), stale };
+    const judgement = judge(label, undefined);
+    if (judgement.status === "connected") {
+      // What frps and the edge told us since the last look counts too.
+      const asOf = latest(upkeep.reconciledAt, judgement.connectedSince, edgeWatch.of(label)?.at) ?? now();
+      return describeTunnel(judgement, { lastSeen: null, asOf });
+    }
+    const former = await readFormer(sessions, label);
+    const { lastSeen } = former;
+    return describeTunnel(judge(label, former), { lastSeen, asOf: latest(upkeep.reconciledAt, lastSeen) ?? now() });
   };
+}
+
+async function readFormer(sessions: SessionReader, label: Label): Promise<Former> {
+  const [newest, lastSeen = null] = await Promise.all([
+    sessions.highestGeneration(label).then((generation) => sessions.findSession(label, generation)),
+    sessions.lastSeen(label),
+  ]);
+  return { end: newest?.end, lastSeen };
 }

@@ -1,5 +1,6 @@
 /** When the upkeep runs: at once and again and again until frps was looked at, then on its timers. */
 import { setTimeout } from "node:timers/promises";
+import type { EdgeWatch } from "./edge-watch.ts";
 import type { Log } from "./log.ts";
 import type { OperatorOrders } from "./operator-orders.ts";
 import type { Revocations } from "./revocations.ts";
@@ -10,9 +11,17 @@ const firstLookMs = 100;
 
 /** Runs the passes; a pass that is still running is never started again. Disposing waits for what is running. */
 export function startUpkeep(
-  upkeep: Upkeep,
-  revocations: Revocations,
-  orders: Pick<OperatorOrders, "endPastBlocks">,
+  {
+    upkeep,
+    revocations,
+    orders,
+    edgeWatch,
+  }: {
+    readonly upkeep: Upkeep;
+    readonly revocations: Revocations;
+    readonly orders: Pick<OperatorOrders, "endPastBlocks">;
+    readonly edgeWatch: EdgeWatch;
+  },
   settings: { readonly reconcileMs: number; readonly log: Log },
 ): AsyncDisposable {
   const stop = new AbortController();
@@ -33,11 +42,16 @@ export function startUpkeep(
     while (!signal.aborted && (await attempt(() => upkeep.reconcile())) !== true) await pause(firstLookMs);
     await repeat(settings.reconcileMs, () => upkeep.reconcile());
   };
+  const listen = async (): Promise<void> => {
+    await edgeWatch.ask();
+    await repeat(1000, () => edgeWatch.ask());
+  };
   const passes = [
     look(),
     repeat(1000, () => upkeep.enforceDeadlines()),
     repeat(1000, () => revocations.poll()),
     repeat(1000, () => orders.endPastBlocks()),
+    listen(),
   ];
   return {
     async [Symbol.asyncDispose]() {

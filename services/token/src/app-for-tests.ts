@@ -77,7 +77,14 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
   const lines: AppForTests["lines"] = [];
   const write = (level: string) => (fields: object, message: string) => void lines.push({ level, fields: { ...fields }, message });
   let requests = 0;
-  const disconnected: TunnelStatus = { status: "disconnected", lastSeen: null, asOf: new Date(0), stale: false };
+  const disconnected: TunnelStatus = {
+    status: "disconnected",
+    state: "offline",
+    lastSeen: null,
+    reason: "NEVER_SEEN",
+    asOf: new Date(0),
+    stale: false,
+  };
   const print = { token: printTunnelMessage, revoke: printRevokeMessage };
   const request = (path: string, body: unknown, headers: Record<string, string>) =>
     world.app.request(path, {

@@ -2,7 +2,8 @@ import { Fault, refusalCodes } from "@keyhole/core";
 import { describe, expect, it } from "vitest";
 import { createAppForTests } from "./app-for-tests.ts";
 import { endpoints } from "./endpoints.ts";
-import { infoSchema, jwksSchema, problemSchema } from "./openapi-schemas.ts";
+import { healthSchema, infoSchema, jwksSchema, problemSchema } from "./openapi-schemas.ts";
+import type { CanaryReport } from "./token-app-deps.ts";
 
 const paths = endpoints.map(({ route }) => route.path.replace("{walletAddress}", "0x5aaeb6053f3e94c9b9a09f33669435e7ef1beaed"));
 const posted = ["/v1/tunnel/token", "/v1/tunnel/revoke"];
@@ -173,6 +174,27 @@ describe("the pages of the service", () => {
     expect([notReady.status, notReady.headers.get("retry-after")]).toEqual([503, "2"]);
     expect(await notReady.json()).toMatchObject({ code: "NOT_READY", checks: { frps: { ok: false, detail: "starting" } } });
     expect(await (await world.app.request("/health")).json()).toMatchObject({ status: "degraded" });
+  });
+
+  it("the health is degraded while the canary fails, and says in which stage; a canary that cannot be asked says nothing", async () => {
+    const lastOkAt = new Date("2026-02-04T11:00:00.900Z");
+    const read = async (readCanary: () => Promise<CanaryReport | undefined>): Promise<unknown> => {
+      const answer = await createAppForTests({ readCanary }).app.request("/health");
+      expect(answer.status).toBe(200);
+      const health: unknown = await answer.json();
+      expect(healthSchema.safeParse(health).success).toBe(true);
+      return health;
+    };
+    const printed = { lastOkAt: "2026-02-04T11:00:00Z", ms: 4 };
+    expect(await read(async () => ({ ok: true, stage: undefined, lastOkAt, ms: 4.2 }))).toMatchObject({
+      status: "healthy",
+      canary: { ok: true, ...printed },
+    });
+    expect(await read(async () => ({ ok: false, stage: "answer", lastOkAt, ms: 4.2 }))).toMatchObject({
+      status: "degraded",
+      canary: { ok: false, stage: "answer", ...printed },
+    });
+    expect(await read(() => Promise.reject(new Error("socket closed")))).not.toHaveProperty("canary");
   });
 
   it("readiness that cannot be told is not ready", async () => {

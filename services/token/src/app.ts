@@ -15,7 +15,7 @@ import { renderOpenApi } from "./openapi.ts";
 import { createRecentAnswers } from "./recent-answers.ts";
 import { createRequestLimits } from "./request-limits.ts";
 import { cutTarget } from "./request-target.ts";
-import type { ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
+import type { CanaryReport, ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
 
 /** What was answered since the start, for metrics. */
 export type TokenAppStats = {
@@ -72,6 +72,12 @@ function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
     maxEntries: 1,
     now: () => deps.now(),
   });
+  const readCanary = createRecentAnswers<"canary", CanaryReport | undefined>({
+    ask: async () => await deps.readCanary?.().catch(() => undefined),
+    maxAgeMs: checksMaxAgeMs,
+    maxEntries: 1,
+    now: () => deps.now(),
+  });
   const readClientAddress = createClientAddressReader(deps.settings);
   return {
     ...deps,
@@ -83,6 +89,7 @@ function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
     openApi: renderOpenApi({ productName: deps.settings.productName }),
     refuse: (c, refusal) => answerRefusal(deps, c, refusal),
     readChecks: () => readChecks("all"),
+    readCanary: () => readCanary("canary"),
   };
 }
 

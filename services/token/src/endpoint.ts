@@ -9,7 +9,7 @@ import type { RefusalCode } from "@keyhole/core";
 import type { Context, Handler } from "hono";
 import type { ToldRefusal } from "./answer.ts";
 import type { RequestLimits } from "./request-limits.ts";
-import type { ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
+import type { CanaryReport, ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
 
 /** `Bindings` are there on a listener, and not when the app is called without a port. */
 export type TokenEnv = {
@@ -35,6 +35,8 @@ export type EndpointDeps = TokenAppDeps & {
   readonly openApi: string;
   /** All checks of readiness, asked at most once a second however many ask us. Never throws. */
   readonly readChecks: () => Promise<ReadinessChecks>;
+  /** The canary's report, asked for as often. Never throws. */
+  readonly readCanary: () => Promise<CanaryReport | undefined>;
 };
 
 /** A route and how it is answered. */

@@ -2,7 +2,7 @@
  * The shapes of the public API's answers, as the OpenAPI document shows them. Tests hold real answers against them.
  */
 import { z } from "@hono/zod-openapi";
-import { type RefusalCode, refusalCodes, refusals } from "@keyhole/core";
+import { disconnectedReasons, type RefusalCode, refusalCodes, refusals, unroutableReasons } from "@keyhole/core";
 
 export const exampleWallet = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed";
 const exampleAccount = "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ";
@@ -150,13 +150,21 @@ export const statusSchema = z
       ...statusFields,
       status: z.literal("connected"),
       connectedSince: instant(),
-      routable: z.boolean().openapi({ description: "Requests reach the client." }),
+      routable: z.boolean().openapi({ description: "As far as anybody can tell, requests reach the app." }),
+      reason: z.enum(unroutableReasons).optional().openapi({
+        description:
+          "Only when not routable. APP_UNREACHABLE, APP_TIMEOUT: nothing answered behind the tunnel when it was last visited. CLIENT_LOST: its client's connection is gone. NOT_SHOWN: frps does not show it. SERVER_UNREACHABLE, SERVER_SILENT, EDGE_AWAY: it is this service. UNKNOWN: nobody can tell at the moment.",
+      }),
     }),
     z.strictObject({
       ...statusFields,
       status: z.literal("disconnected"),
       lastSeen: instant().nullable().openapi({ description: "To the hour. null: never." }),
       routable: z.literal(false),
+      reason: z.enum(disconnectedReasons).openapi({
+        description:
+          "NEVER_SEEN: never served. CLOSED: its client left. LOST: its client vanished. DISPLACED: another client of the wallet came, and left. EXPIRED: its token ended. EVICTED: ended by its owner or by this service. BLOCKED: not admitted here. CONNECTING, HANDING_OVER: a client is coming. SERVER_AWAY: this service's tunnel server is not running; clients come back by themselves.",
+      }),
     }),
   ])
   .openapi("TunnelStatus");
@@ -164,14 +172,36 @@ export const statusSchema = z
 const base = { walletAddress: exampleWallet, tunnelUrl: exampleUrl, asOf: "2026-02-04T11:00:00Z", stale: false };
 export const statusExamples = {
   connected: { value: { ...base, status: "connected", connectedSince: "2026-02-04T10:30:00Z", routable: true } },
-  disconnected: { value: { ...base, status: "disconnected", lastSeen: "2026-02-04T08:00:00Z", routable: false } },
+  unroutable: {
+    value: { ...base, status: "connected", connectedSince: "2026-02-04T10:30:00Z", routable: false, reason: "APP_UNREACHABLE" },
+  },
+  disconnected: { value: { ...base, status: "disconnected", lastSeen: "2026-02-04T08:00:00Z", routable: false, reason: "CLOSED" } },
 };
 
 export const readySchema = z
   .strictObject({ ready: z.literal(true), checks: checksSchema.openapi({ description: "Each part by name." }) })
   .openapi("Ready");
 export const healthSchema = z
-  .strictObject({ status: z.enum(["healthy", "degraded"]), service: z.literal("keyhole"), version: z.string(), server_address: z.string() })
+  .strictObject({
+    status: z.enum(["healthy", "degraded"]),
+    service: z.literal("keyhole"),
+    version: z.string(),
+    server_address: z.string(),
+    canary: z
+      .strictObject({
+        ok: z.boolean(),
+        stage: z
+          .enum(["token", "login", "edge", "answer"])
+          .optional()
+          .openapi({ description: "What fails: buying a token, a client's login, the edge, or a visitor's answer." }),
+        lastOkAt: instant().nullable(),
+        ms: z.int().nullable().openapi({ description: "How long its last answer took." }),
+      })
+      .optional()
+      .openapi({
+        description: "A tunnel of this service's own, asked for through the front door all the time. Absent: none has reported.",
+      }),
+  })
   .openapi("Health", { example: { status: "healthy", service: "keyhole", version: "0.1.0", server_address: exampleAccount } });
 
 export const infoSchema = z

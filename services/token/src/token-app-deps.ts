@@ -42,6 +42,20 @@ export type TokenType = Extract<CredentialKind, "hmac" | "jwt">;
 /** What each part says about being ready; `detail` is public and holds no secret. */
 export type ReadinessChecks = Readonly<Record<string, { readonly ok: boolean; readonly detail?: string }>>;
 
+/** Where the way from a wallet to an answered visitor fails: no token, no login, no edge, or no answer through the tunnel. */
+export const canaryStages = ["token", "login", "edge", "answer"] as const;
+
+/** One of them. */
+export type CanaryStage = (typeof canaryStages)[number];
+
+/** What a tunnel of our own has found: `stage` is what fails, undefined while all is well; `ms` is how long its last answer took. */
+export type CanaryReport = {
+  readonly ok: boolean;
+  readonly stage: CanaryStage | undefined;
+  readonly lastOkAt: Date | undefined;
+  readonly ms: number | undefined;
+};
+
 /** Facts of this deployment that answers repeat. */
 export type TokenAppSettings = {
   /** Words of the signed message: "Vana Personal Server". */
@@ -101,6 +115,8 @@ export type TokenAppDeps = {
   readonly tellRevoked: (label: Label) => Promise<"enforced" | "pending">;
   readonly readStatus: ReadTunnelStatus;
   readonly readiness: () => Promise<ReadinessChecks>;
+  /** What the canary has found; undefined when there is none, or it has found nothing yet. Absent: there is none. */
+  readonly readCanary?: () => Promise<CanaryReport | undefined>;
   readonly renderClientConfig: (grant: TokenGrant, options: ClientConfigOptions) => string;
   /** The CA that frpc must trust, in PEM, as it is now. */
   readonly caPem: () => string;

@@ -122,6 +122,7 @@ function createDoor(onPush: () => void): Door {
     release: nothing,
     keepOnly: nothing,
     claimedBy: async () => undefined,
+    readEvidence: async () => ({ cursor: "", evidence: [], isMore: false }),
     cut: async () => true,
   };
 }

@@ -25,7 +25,7 @@ export function createFuzzTokenApp(world: FuzzWorld): TokenApp {
     jwks: async () => ({ keys: [] }),
     readStanding: async () => ({ revocation: undefined, block: undefined }),
     tellRevoked: async () => "enforced",
-    readStatus: async () => ({ status: "disconnected", lastSeen: null, asOf: now, stale: false }),
+    readStatus: async () => ({ status: "disconnected", state: "offline", lastSeen: null, reason: "NEVER_SEEN", asOf: now, stale: false }),
     readiness: async () => ({ store: { ok: true } }),
     renderClientConfig: (grant) => `# ${grant.subdomain}\n`,
     caPem: () => "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",

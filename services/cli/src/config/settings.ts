@@ -148,6 +148,12 @@ export const settings = {
   },
   "limits.proxiesPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Proxies that one session registers." },
   "limits.loginsInFlight": { schema: limit, fallback: 2000, meaning: "Logins under way at once; more are told to come back." },
+  "canary.enabled": {
+    schema: z.boolean("must be true or false"),
+    fallback: true,
+    meaning: "Keep a tunnel of Keyhole's own, and ask for its page through the edge; `/health` and `keyhole status` say when it fails.",
+  },
+  "canary.intervalSeconds": { schema: wholeNumber(1, 3600, 5), fallback: 5, meaning: "How often the canary's page is asked for." },
   "vana.gatewayUrl": {
     schema: gatewayUrl.optional(),
     fallback: undefined,

@@ -8,12 +8,12 @@ import { Fault, printTunnelMessage } from "@keyhole/core";
 import type { Keyhole } from "../compose.ts";
 import type { Config } from "../config/settings.ts";
 import type { Log } from "../log.ts";
+import { dialAddress, requestPublic } from "../own-client/public-request.ts";
+import { openOwnWallet } from "../own-client/wallet.ts";
 import { writePrivateFile } from "../state/private-file.ts";
 import { makePrivateDirectory } from "../state/state-directory.ts";
 import type { World } from "../world.ts";
 import { demoGreeting, startDemoApp } from "./app.ts";
-import { requestPublic } from "./public-request.ts";
-import { openDemoWallet } from "./wallet.ts";
 
 /** A demo that runs: the address that works, and how long it took from the signature to the first answer. */
 export type Demo = AsyncDisposable & {
@@ -35,11 +35,10 @@ export async function startDemo(
   const dir = join(config.stateDir, "demo");
   makePrivateDirectory(dir);
   await using stack = new AsyncDisposableStack();
-  const wallet = openDemoWallet(dir, world.randomBytes);
+  const wallet = openOwnWallet(dir, world.randomBytes);
   const app = stack.use(await startDemoApp(wallet.address));
-  const host = config["edge.listen"].host;
   const edge = {
-    host: host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host,
+    host: dialAddress(config["edge.listen"].host),
     port: keyhole.edgePort,
     isHttps: config["edge.certFile"] !== undefined,
   };

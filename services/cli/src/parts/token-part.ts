@@ -13,6 +13,7 @@ import {
   verifyProof,
 } from "@keyhole/core";
 import {
+  type CanaryReport,
   createTokenApp,
   mintTunnelJwt,
   type ReadinessChecks,
@@ -44,6 +45,8 @@ export type TokenPartDeps = {
   readonly tellRevoked: TellRevoked;
   /** What the others say about being ready. */
   readonly readiness: () => Promise<ReadinessChecks>;
+  /** What the canary has found. */
+  readonly readCanary: () => Promise<CanaryReport | undefined>;
   /** The CA that frpc must trust, as it is now. */
   readonly caPem: () => string;
 };
@@ -99,6 +102,7 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     readStanding: deps.readStanding,
     tellRevoked: () => deps.tellRevoked(),
     readStatus: deps.readStatus,
+    readCanary: deps.readCanary,
     readiness: async () => ({ store: await checkStore(() => tokens.check()), ...(await deps.readiness()) }),
     renderClientConfig: (grant, options) => renderClientConfig({ grant, serverName: settings.serverName, caPem: caPem(), ...options }),
     caPem,

@@ -2,7 +2,7 @@
  * The calls of `edge.sock` as JSON: one codec for both ends. A batch is an ordered list of calls, so that what the plugin
  * says about a label arrives in the order in which it was said.
  */
-import { type Label, type Network, parseLabel, parseNetwork } from "@keyhole/core";
+import { type EvidenceReport, edgeFailures, type Label, type Network, parseLabel, parseNetwork } from "@keyhole/core";
 import type { EdgeRuntime } from "@keyhole/edge";
 import { z } from "zod";
 
@@ -43,6 +43,7 @@ const edgeCall = z.discriminatedUnion("method", [
   z.strictObject({ method: z.literal("keepOnly"), holders: z.array(z.string().max(64)) }),
   z.strictObject({ method: z.literal("claimedBy"), holder: z.string().max(64) }),
   z.strictObject({ method: z.literal("connectionOf"), clientAddress: shortText }),
+  z.strictObject({ method: z.literal("readEvidence"), cursor: shortText.nullable() }),
 ]);
 
 /** One call, as it is sent: instants are ISO 8601 texts there. */
@@ -60,6 +61,18 @@ export const edgeResults = z.object({
 export const controlConnection = z
   .object({ id: z.string(), source: z.string(), retryAfterSeconds: z.number().int().positive().exactOptional() })
   .nullable();
+
+/** The answer to `readEvidence`. */
+export const evidenceReport = z.object({
+  cursor: shortText,
+  evidence: z.array(
+    z.object({ label, at: instant, failure: z.enum(edgeFailures).nullable() }).transform(({ failure, ...rest }) => ({
+      ...rest,
+      failure: failure ?? undefined,
+    })),
+  ),
+  isMore: z.boolean(),
+});
 
 /** Performs a call that has arrived on the running edge. Null stands for undefined, which JSON does not have. */
 export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeof edgeCall>): Promise<unknown> {
@@ -97,5 +110,10 @@ export async function performEdgeCall(runtime: EdgeRuntime, call: z.output<typeo
       return (await runtime.claimedBy(call.holder)) ?? null;
     case "connectionOf":
       return (await runtime.connectionOf(call.clientAddress)) ?? null;
+    case "readEvidence":
+      return renderReport(await runtime.readEvidence(call.cursor ?? undefined));
   }
 }
+
+const renderReport = (report: EvidenceReport | undefined): object | null =>
+  report === undefined ? null : { ...report, evidence: report.evidence.map((one) => ({ ...one, failure: one.failure ?? null })) };

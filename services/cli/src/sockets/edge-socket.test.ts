@@ -29,6 +29,11 @@ afterEach(async () => {
 
 const path = (): string => join(dir, "edge.sock");
 
+const evidence = [
+  { label: alice, at: since, failure: "APP_UNREACHABLE" },
+  { label: alice, at: since, failure: undefined },
+] as const;
+
 /** An edge that writes down what it is told. */
 async function startEdge(calls: unknown[], slow?: Promise<void>): Promise<AsyncDisposable> {
   const hear =
@@ -50,6 +55,10 @@ async function startEdge(calls: unknown[], slow?: Promise<void>): Promise<AsyncD
     release: hear("release"),
     keepOnly: hear("keepOnly"),
     cut: async (id) => id === "known",
+    readEvidence: async (cursor) => {
+      await slow;
+      return cursor === undefined ? { cursor: "1 2", evidence, isMore: true } : { cursor, evidence: [], isMore: false };
+    },
     claimedBy: async (holder) => (holder === "holder" ? "7-1" : undefined),
     connectionOf: async (address) =>
       address === "127.0.0.1:4"
@@ -114,6 +123,8 @@ describe("edge.sock", () => {
     expect(await runtime.connectionOf("127.0.0.1:4")).toEqual({ id: "7-1", source: "10.0.0.1:5" });
     expect(await runtime.connectionOf("127.0.0.1:6")).toEqual({ id: "7-2", source: "10.0.0.1:7", retryAfterSeconds: 3 });
     expect(await runtime.connectionOf("127.0.0.1:5")).toBeUndefined();
+    expect(await runtime.readEvidence(undefined)).toEqual({ cursor: "1 2", evidence, isMore: true });
+    expect(await runtime.readEvidence("1 2")).toEqual({ cursor: "1 2", evidence: [], isMore: false });
   });
 
   it("10: is for the owner and the group alone", async () => {

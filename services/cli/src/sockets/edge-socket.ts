@@ -8,7 +8,7 @@ import type { EdgeRuntime } from "@keyhole/edge";
 import type { Hono } from "hono";
 import { Client } from "undici";
 import type { Log } from "../log.ts";
-import { controlConnection, type EdgeCall, edgeBatch, edgeResults, performEdgeCall } from "./edge-calls.ts";
+import { controlConnection, type EdgeCall, edgeBatch, edgeResults, evidenceReport, performEdgeCall } from "./edge-calls.ts";
 import { createSocketClient, SocketFault } from "./socket-client.ts";
 
 /** Adds the edge's calls to what its socket serves. What comes while the edge is starting waits for it. */
@@ -75,9 +75,10 @@ export function connectEdge(options: { readonly path: string; readonly onEdge: (
       } catch (error) {
         const fault = asUnreachable(path, error);
         // Who waits behind would wait for the same in vain.
-        for (const one of [...batch, ...waiting.splice(0)]) one.reject(fault);
-        // It may have missed something: whoever answers next is pushed everything.
-        await watcher?.destroy().catch(() => {});
+        batch.push(...waiting.splice(0));
+        for (const one of batch) one.reject(fault);
+        // It may have missed something: whoever answers next is pushed everything. A question tells it nothing.
+        if (batch.some((one) => one.call.method !== "readEvidence")) await watcher?.destroy().catch(() => {});
       }
     }
     isSending = false;
@@ -142,6 +143,10 @@ export function connectEdge(options: { readonly path: string; readonly onEdge: (
     claimedBy: async (holder) => {
       const id = await call({ method: "claimedBy", holder });
       return typeof id === "string" ? id : undefined;
+    },
+    readEvidence: async (cursor) => {
+      const answer = await call({ method: "readEvidence", cursor: cursor ?? null });
+      return answer === null ? undefined : evidenceReport.parse(answer);
     },
     connectionOf: async (clientAddress) => controlConnection.parse(await call({ method: "connectionOf", clientAddress })) ?? undefined,
   };

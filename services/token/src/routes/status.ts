@@ -1,6 +1,6 @@
 /**
- * `GET /v1/tunnel/status/{walletAddress}`: whether an address is served, in the seed's two shapes with `routable`, `asOf`
- * and `stale` (DESIGN.md §4). When somebody was last here is public to the hour. Asked at most twice a second a label.
+ * `GET /v1/tunnel/status/{walletAddress}`: whether an address is served, in the seed's two shapes with `routable`, `asOf`,
+ * `stale` and a reason when it is not reachable (DESIGN.md §4). When somebody was last here is public to the hour. Asked at most twice a second a label.
  */
 import { deriveLabel, type Label, parseIdentity, printIdentity, type TunnelStatus } from "@keyhole/core";
 import { renderAnswer, respond } from "../answer.ts";
@@ -78,8 +78,10 @@ export const statusEndpoint: Endpoint = {
 function describeStatus(status: TunnelStatus): Record<string, unknown> {
   const known = { asOf: printInstant(status.asOf), stale: status.stale };
   if (status.status === "connected") {
-    return { status: "connected", connectedSince: printInstant(status.connectedSince), routable: status.routable, ...known };
+    const { connectedSince, routable, reason } = status;
+    const told = { status: "connected", connectedSince: printInstant(connectedSince), routable, ...known };
+    return reason === undefined ? told : { ...told, reason };
   }
   const lastSeen = status.lastSeen === null ? null : printHour(status.lastSeen);
-  return { status: "disconnected", lastSeen, routable: false, ...known };
+  return { status: "disconnected", lastSeen, routable: false, reason: status.reason, ...known };
 }
