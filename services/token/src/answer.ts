@@ -107,8 +107,11 @@ export function respond(c: Asked, answer: Answer): Response {
 
 /** Writes the answer with Node's own response. */
 export function sendAnswer(outgoing: ServerResponse, { status, headers, body }: Answer): void {
-  outgoing.writeHead(status, body === null ? headers : { ...headers, "Content-Length": Buffer.byteLength(body) });
-  outgoing.end(body ?? undefined);
+  if (body === null) return void outgoing.writeHead(status, headers).end();
+  const length = Buffer.byteLength(body);
+  outgoing.writeHead(status, { ...headers, "Content-Length": length });
+  // A byte a character: it is ASCII, which goes out as it lies in memory.
+  outgoing.end(body, length === body.length ? "latin1" : "utf8");
 }
 
 /** The answer as a fetch `Response`. */
