@@ -91,7 +91,7 @@ export function renderPreflight(requestId: string): Answer {
 }
 
 /** What of a request's context sending needs: Node's own response on a listener, nothing when the app is called without a port. */
-type Asked = { readonly env?: { readonly outgoing?: unknown } };
+type Asked = { readonly env?: { readonly outgoing?: unknown } | undefined };
 
 /**
  * Sends the answer. On a listener it goes out by Node's own response, in one write: a fetch `Response` with a body is a
