@@ -1,9 +1,11 @@
 /**
- * The log: JSON lines on standard error, pretty on a terminal. Never a token, a ticket, a proof or a password: the parts
+ * The log: JSON lines on standard error, pretty on a terminal. What is said in one turn of the event loop is one write;
+ * warnings, errors and whatever is said last before the process ends are written at once, with everything before them. Never a token, a ticket, a proof or a password: the parts
  * do not hand any over, and what slipped in under a known name is removed here.
  */
 import { pino } from "pino";
 import pretty from "pino-pretty";
+import { gatherLines } from "./gathered-lines.ts";
 
 /** Levels that a person may ask for. */
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -28,18 +30,28 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
       remove: true,
     },
   };
-  const destination = options.isPretty
+  const standardError = options.isPretty
     ? pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" })
     : pino.destination({ fd: 2, sync: true });
   // Who reads the log may be gone (a closed terminal): that is no reason to stop.
-  destination.on("error", () => {});
-  const log = pino(settings, destination);
+  standardError.on("error", () => {});
+  const lines = gatherLines((text) => void standardError.write(text));
+  // Also where a fault that nobody caught ends the process.
+  process.once("exit", lines.flush);
+  // A person at a terminal reads line by line.
+  const log = pino(settings, options.isPretty ? standardError : lines);
   return {
     component: (component) => ({
       debug: (fields, message) => log.debug({ component, ...fields }, message),
       info: (fields, message) => log.info({ component, ...fields }, message),
-      warn: (fields, message) => log.warn({ component, ...fields }, message),
-      error: (fields, message) => log.error({ component, ...fields }, message),
+      warn(fields, message) {
+        log.warn({ component, ...fields }, message);
+        lines.flush();
+      },
+      error(fields, message) {
+        log.error({ component, ...fields }, message);
+        lines.flush();
+      },
     }),
   };
 }

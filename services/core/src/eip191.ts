@@ -16,8 +16,7 @@ const contractMagic = "6492".repeat(16);
 
 /** The hash that a wallet signs: keccak256 of the prefix, the length in bytes of the UTF-8 text, and the text. */
 export function hashPersonalMessage(message: string): Uint8Array {
-  const bytes = Buffer.from(message, "utf8");
-  return keccak256(Buffer.from(`\x19Ethereum Signed Message:\n${bytes.length}`, "latin1"), bytes);
+  return keccak256(Buffer.from(`\x19Ethereum Signed Message:\n${Buffer.byteLength(message)}${message}`, "utf8"));
 }
 
 /** The address of an uncompressed public key (65 bytes, 0x04 first). */
@@ -62,20 +61,21 @@ type ParsedSignature = { readonly rs: Uint8Array; readonly recoveryId: 0 | 1 };
  * `SIGNATURE_NON_CANONICAL`. Never throws.
  */
 export function parseSignature(text: string): Verdict<ParsedSignature> {
-  const digits = /^0x((?:[0-9a-fA-F]{2})*)$/.exec(text)?.[1];
-  if (digits === undefined) return refuse("SIGNATURE_FORMAT");
-  if (digits.endsWith(contractMagic)) return refuse("SIGNATURE_KIND_UNSUPPORTED");
-  const bytes = Buffer.from(digits, "hex");
+  if (text.length % 2 !== 0 || !/^0x[0-9a-fA-F]*$/.test(text)) return refuse("SIGNATURE_FORMAT");
+  if (text.endsWith(contractMagic)) return refuse("SIGNATURE_KIND_UNSUPPORTED");
+  const bytes = Buffer.from(text.slice(2), "hex");
   if (bytes.length !== signatureLength) return refuse("SIGNATURE_LENGTH", { bytes: bytes.length, expectedBytes: signatureLength });
   const rs = bytes.subarray(0, 64);
   const [r, s] = [rs.subarray(0, 32), rs.subarray(32)];
-  if ([r, s].some((scalar) => scalar.equals(zero) || Buffer.compare(scalar, order) >= 0)) return refuse("SIGNATURE_INVALID");
+  if (!isScalar(r) || !isScalar(s)) return refuse("SIGNATURE_INVALID");
   const v = bytes[64] ?? 255;
   const recoveryId = v >= 27 ? v - 27 : v;
   if (recoveryId !== 0 && recoveryId !== 1) return refuse("SIGNATURE_FORMAT");
   if (Buffer.compare(s, halfOrder) > 0) return refuse("SIGNATURE_NON_CANONICAL");
   return grant({ rs, recoveryId });
 }
+
+const isScalar = (bytes: Buffer): boolean => !bytes.equals(zero) && Buffer.compare(bytes, order) < 0;
 
 /** Recovers the address that signed a hash. Refuses `SIGNATURE_INVALID` when no point has this r; never throws. */
 export function recoverSigner(hash: Uint8Array, { rs, recoveryId }: ParsedSignature, library = secp256k1): Verdict<Uint8Array> {

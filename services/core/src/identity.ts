@@ -39,21 +39,34 @@ export function parseIdentity(text: unknown): Verdict<Identity> {
 function parseEvm(text: string): Verdict<Identity> {
   if (reservedAddress.test(text)) return refuse("WALLET_RESERVED");
   const digits = text.slice(2);
-  const identity: EvmIdentity = { namespace: "eip155", address: Uint8Array.from(Buffer.from(digits, "hex")) };
-  if (digits === digits.toLowerCase()) return grant(identity);
-  const expected = printIdentity(identity);
-  return text === expected ? grant(identity) : refuse("WALLET_CHECKSUM", { expected });
+  const lower = digits.toLowerCase();
+  const identity: EvmIdentity = { namespace: "eip155", address: new Uint8Array(Buffer.from(digits, "hex")) };
+  if (digits === lower || hasChecksum(digits, lower)) return grant(identity);
+  return refuse("WALLET_CHECKSUM", { expected: printIdentity(identity) });
 }
+
+/** Whether each letter has the case that EIP-55 says; nothing is printed for it, because every proof comes this way. */
+function hasChecksum(digits: string, lower: string): boolean {
+  const hash = hashDigits(lower);
+  for (let index = 0; index < 40; index += 1) {
+    const code = digits.charCodeAt(index);
+    const isLetter = code > 0x39;
+    const isUpper = code < 0x61;
+    if (isLetter && isUpper !== isUpperIn(hash, index)) return false;
+  }
+  return true;
+}
+
+/** EIP-55: a letter is upper case where the hash of the digits in lower case has a nibble of 8 or more. */
+const hashDigits = (lower: string): Uint8Array => keccak256(Buffer.from(lower, "latin1"));
+const isUpperIn = (hash: Uint8Array, index: number): boolean => (((hash[index >> 1] ?? 0) >> (index % 2 === 0 ? 4 : 0)) & 0xf) >= 8;
 
 /** Prints an identity as its ecosystem writes it: EIP-55 mixed case, or the `G…` account. */
 export function printIdentity(identity: Identity): string {
   if (identity.namespace === "stellar") return encodeStellarAccount(identity.publicKey);
   const digits = Buffer.from(identity.address).toString("hex");
-  const hash = keccak256(Buffer.from(digits, "ascii"));
+  const hash = hashDigits(digits);
   let text = "0x";
-  for (let index = 0; index < 40; index += 1) {
-    const nibble = ((hash[index >> 1] ?? 0) >> (index % 2 === 0 ? 4 : 0)) & 0xf;
-    text += nibble >= 8 ? (digits[index] ?? "").toUpperCase() : digits[index];
-  }
+  for (let index = 0; index < 40; index += 1) text += isUpperIn(hash, index) ? (digits[index] ?? "").toUpperCase() : digits[index];
   return text;
 }

@@ -49,14 +49,14 @@ export function createRateLimiter(limit: RateLimit, maxKeys = defaultMaxKeys): R
   }
 
   function decide(key: string, now: number, isCounted: boolean): RateDecision {
-    const known = idleAt.get(key) ?? now;
-    const idle = Math.min(Math.max(known, now), now + periodMs);
-    if (known > idle) idleAt.set(key, idle);
+    const known = idleAt.get(key);
+    const idle = Math.min(Math.max(known ?? now, now), now + periodMs);
+    if (known !== undefined && known > idle) idleAt.set(key, idle);
     const next = idle + stepMs;
     const isAllowed = next - now <= periodMs + rounding;
     if (!isCounted || !isAllowed) return describe(idle, now, isAllowed);
     // Set anew, it is the newest of the map.
-    idleAt.delete(key);
+    if (known !== undefined) idleAt.delete(key);
     idleAt.set(key, next);
     if (idleAt.size > maxKeys) idleAt.delete(idleAt.keys().next().value ?? key);
     return describe(next, now, true);

@@ -25,7 +25,10 @@ export type TokenRecord = {
 export type TokenOrder = {
   readonly label: Label;
   readonly kind: CredentialKind;
-  /** The meaning of the proof (never its bytes): what was signed for which label and when. Spent once, for ever. */
+  /**
+   * The meaning of the proof (never its bytes): when it was signed, what for and for which label. Spent once, for ever. Begins
+   * with the second of `provedAt` or a later one, in as many digits as every other: keys are forgotten in their order.
+   */
   readonly proofKey: string;
   /** When it was signed, at the earliest that its holder's clock may mean. Whole seconds. */
   readonly provedAt: Date;

@@ -28,6 +28,7 @@ test("the steps of each file are numbered without gaps", () => {
     "0003-one-tree-of-tokens.sql",
     "0004-proofs-of-before.sql",
     "0005-events-and-floor.sql",
+    "0006-proofs-in-one-tree.sql",
   ]);
   expect(readMigrations("sessions").map(({ name }) => name)).toEqual([
     "0001-sessions-and-blocks.sql",
@@ -95,8 +96,8 @@ test("a file of a newer version is refused, named, and left alone", async () => 
   const fault = await faultOf(openTokenStore({ path, log: silentLog }));
   expect(fault.code).toBe("STORE_NEWER");
   expect(fault.message).toContain("schema 7");
-  expect(fault.message).toContain("knows up to 5");
-  expect(fault.message).toContain(`${path}.before-6`);
+  expect(fault.message).toContain("knows up to 6");
+  expect(fault.message).toContain(`${path}.before-7`);
   expect(readFileSync(path)).toEqual(before);
 });
 

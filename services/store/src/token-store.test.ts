@@ -107,15 +107,15 @@ test("spent proofs and expired tokens are forgotten a few an order, the newest t
   const path = folder.file("tokens.db");
   await using store = await openTokenStore({ path, log: silentLog });
   for (let step = 0; step < 40; step += 1) {
-    await store.orderToken(order(`old ${step}`, { now: at(step), kind: step < 20 ? "jwt" : "hmac" }));
+    await store.orderToken(order(`1 old ${step}`, { now: at(step), kind: step < 20 ? "jwt" : "hmac" }));
   }
   // An hour after its proof ended, a day and an hour after it was issued: both are past here, and the row stays one second before.
   const later = 26 * 3600 + 100;
   for (let step = 0; step < 40; step += 1) {
-    await store.orderToken(order(`new ${step}`, { label: labelOf(2), now: at(later + step), proofEndsAt: at(later + 600) }));
+    await store.orderToken(order(`2 new ${step}`, { label: labelOf(2), now: at(later + step), proofEndsAt: at(later + 600) }));
   }
   using other = openRaw(path);
-  expect(other.db.prepare("SELECT count(*) FROM spent_proofs WHERE proof_key LIKE 'old%'").pluck().get()).toBe(0);
+  expect(other.db.prepare("SELECT count(*) FROM spent_proofs WHERE proof_key LIKE '1 old%'").pluck().get()).toBe(0);
   expect(other.db.prepare("SELECT issued_at FROM tokens WHERE label = ? ORDER BY issued_at").pluck().all(labelOf(1))).toEqual([
     start + 19,
     start + 39,
@@ -141,7 +141,7 @@ test("whatever a label and others bought, no look-up and no order reads more row
     const bound = source.includes("@") ? [{ label: "", kind: "", issued_at: 0 }] : Array(source.split("?").length - 1).fill(0);
     return explain.all(...bound).map(({ detail }) => detail);
   });
-  const ofTables = steps.filter((step) => /^(SCAN|SEARCH) (?!CONSTANT|given$)/.test(step));
+  const ofTables = steps.filter((step) => /^(SCAN|SEARCH) (?!CONSTANT|given$|\()/.test(step));
   expect(ofTables.length).toBeGreaterThan(10);
   // A token is always looked for by label and kind at least: a label may have bought any number of another kind.
   const narrow =

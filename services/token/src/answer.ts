@@ -91,7 +91,7 @@ export function renderPreflight(requestId: string): Answer {
 }
 
 /** What of a request's context sending needs: Node's own response on a listener, nothing when the app is called without a port. */
-type Asked = { readonly env?: { readonly outgoing?: unknown } };
+type Asked = { readonly env?: { readonly outgoing?: unknown } | undefined };
 
 /**
  * Sends the answer. On a listener it goes out by Node's own response, in one write: a fetch `Response` with a body is a
@@ -107,8 +107,11 @@ export function respond(c: Asked, answer: Answer): Response {
 
 /** Writes the answer with Node's own response. */
 export function sendAnswer(outgoing: ServerResponse, { status, headers, body }: Answer): void {
-  outgoing.writeHead(status, body === null ? headers : { ...headers, "Content-Length": Buffer.byteLength(body) });
-  outgoing.end(body ?? undefined);
+  if (body === null) return void outgoing.writeHead(status, headers).end();
+  const length = Buffer.byteLength(body);
+  outgoing.writeHead(status, { ...headers, "Content-Length": length });
+  // A byte a character: it is ASCII, which goes out as it lies in memory.
+  outgoing.end(body, length === body.length ? "latin1" : "utf8");
 }
 
 /** The answer as a fetch `Response`. */

@@ -3,18 +3,22 @@
  * Rules kept here, once for all routes: every answer has the common headers, every "no" is a problem document with a code
  * of the catalogue, a path has exactly one spelling, and what breaks is logged with its cause and told as a code.
  */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { OpenAPIHono } from "@hono/zod-openapi";
 import { deriveAddressPrefix, Fault, type RefusalCode } from "@keyhole/core";
-import type { Context } from "hono";
 import { parseRequestId, renderPreflight, renderRefusal, respond, type ToldRefusal } from "./answer.ts";
 import { describeCause } from "./cause-description.ts";
 import { createClientAddressReader } from "./client-address.ts";
-import type { EndpointDeps, TokenEnv } from "./endpoint.ts";
+import { createDirectContext, isPlainPost } from "./direct-request.ts";
+import type { EndpointDeps, ProofContext, TokenEnv } from "./endpoint.ts";
 import { endpoints } from "./endpoints.ts";
 import { renderOpenApi } from "./openapi.ts";
+import { bodyLimitBytes } from "./proof-endpoint.ts";
 import { createRecentAnswers } from "./recent-answers.ts";
 import { createRequestLimits } from "./request-limits.ts";
 import { cutTarget } from "./request-target.ts";
+import { tokenEndpoint } from "./routes/token.ts";
 import type { CanaryReport, ReadinessChecks, TokenAppDeps } from "./token-app-deps.ts";
 
 /** What was answered since the start, for metrics. */
@@ -24,7 +28,11 @@ export type TokenAppStats = {
 };
 
 /** The public app: `fetch` for a listener, `request` for a test. */
-export type TokenApp = OpenAPIHono<TokenEnv> & { stats(): TokenAppStats };
+export type TokenApp = OpenAPIHono<TokenEnv> & {
+  stats(): TokenAppStats;
+  /** Answers a plain request for a token past the framework, as `fetch` would. False: it is none, and nothing was done. */
+  answerDirectly(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+};
 
 const checksMaxAgeMs = 1000;
 
@@ -33,11 +41,10 @@ export function createTokenApp(deps: TokenAppDeps): TokenApp {
   const app = new OpenAPIHono<TokenEnv>({ strict: true, getPath: (request) => cutTarget(request.url).path });
   const answers = new Map<RefusalCode | "OK", number>();
   app.use(async (c, next) => {
-    c.set("requestId", parseRequestId(c.req.header("x-request-id")) ?? deps.newRequestId());
+    begin(c);
     if (c.req.method === "OPTIONS") return respond(c, renderPreflight(c.get("requestId")));
     await next();
-    const code = c.get("refusalCode") ?? "OK";
-    answers.set(code, (answers.get(code) ?? 0) + 1);
+    count(c);
     return;
   });
   const endpointDeps = createEndpointDeps(deps);
@@ -49,13 +56,43 @@ export function createTokenApp(deps: TokenAppDeps): TokenApp {
     app.all(path, (c) => answerRefusal(deps, c, { code: "METHOD_NOT_ALLOWED" }, { Allow: allow }));
   }
   app.notFound((c) => answerRefusal(deps, c, { code: "NOT_FOUND" }));
-  app.onError((error, c) => {
-    const code = error instanceof Fault && error.code === "STORE_UNAVAILABLE" ? "STORE_UNAVAILABLE" : "INTERNAL_ERROR";
-    deps.log.error({ code, requestId: c.get("requestId"), cause: describeCause(error) }, "request failed");
-    c.set("refusalCode", code);
-    return respond(c, renderRefusal({ code }, c.get("requestId"), c.get("limitHeaders")?.()));
-  });
-  return Object.assign(app, { stats: () => ({ answers: Object.fromEntries(answers) }) });
+  app.onError((error, c) => answerFault(deps, c, error));
+  const answerToken = tokenEndpoint.create(endpointDeps);
+
+  function begin(c: ProofContext): void {
+    c.set("requestId", parseRequestId(c.req.header("x-request-id")) ?? deps.newRequestId());
+  }
+
+  function count(c: ProofContext): void {
+    const code = c.get("refusalCode") ?? "OK";
+    answers.set(code, (answers.get(code) ?? 0) + 1);
+  }
+
+  function answerDirectly(incoming: IncomingMessage, outgoing: ServerResponse): boolean {
+    if (!isPlainPost(incoming, tokenEndpoint.route.path, bodyLimitBytes)) return false;
+    const c = createDirectContext(incoming, outgoing);
+    begin(c);
+    void answerAndCount(c);
+    return true;
+  }
+
+  async function answerAndCount(c: ProofContext): Promise<void> {
+    try {
+      await answerToken(c);
+    } catch (error) {
+      answerFault(deps, c, error);
+    }
+    count(c);
+  }
+
+  return Object.assign(app, { stats: () => ({ answers: Object.fromEntries(answers) }), answerDirectly });
+}
+
+function answerFault(deps: TokenAppDeps, c: ProofContext, error: unknown): Response {
+  const code = error instanceof Fault && error.code === "STORE_UNAVAILABLE" ? "STORE_UNAVAILABLE" : "INTERNAL_ERROR";
+  deps.log.error({ code, requestId: c.get("requestId"), cause: describeCause(error) }, "request failed");
+  c.set("refusalCode", code);
+  return respond(c, renderRefusal({ code }, c.get("requestId"), c.get("limitHeaders")?.()));
 }
 
 function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
@@ -93,7 +130,7 @@ function createEndpointDeps(deps: TokenAppDeps): EndpointDeps {
   };
 }
 
-function answerRefusal(deps: TokenAppDeps, c: Context<TokenEnv>, refusal: ToldRefusal, headers?: Record<string, string>): Response {
+function answerRefusal(deps: TokenAppDeps, c: ProofContext, refusal: ToldRefusal, headers?: Record<string, string>): Response {
   deps.log.debug({ code: refusal.code, requestId: c.get("requestId") }, "request refused");
   c.set("refusalCode", refusal.code);
   return respond(c, renderRefusal(refusal, c.get("requestId"), { ...c.get("limitHeaders")?.(), ...headers }));

@@ -5,12 +5,12 @@
  *   place free · address prefix · its wrong signatures · query, headers, body, form of the proof · signature · identity
  */
 import { grant, type ProofPurpose, type RefusalCode, type Verdict } from "@keyhole/core";
-import type { Context, Handler } from "hono";
-import type { EndpointDeps, TokenEnv } from "./endpoint.ts";
+import type { EndpointDeps, ProofContext, ProofHandler } from "./endpoint.ts";
 import { checkFields, type Proven, parseProofRequest, prove } from "./proof-request.ts";
 import { type BodySource, type RequestBody, readJsonObject } from "./request-body.ts";
 
-const bodyLimitBytes = 4096;
+/** The most that a body may have. */
+export const bodyLimitBytes = 4096;
 const defaultBodyTimeoutMs = 10_000;
 
 /** Refusals that cost a signature check: guesses, and attempts to keep us busy. What has no form of a proof costs nothing. */
@@ -19,23 +19,23 @@ const failures: ReadonlySet<RefusalCode> = new Set(["SIGNATURE_INVALID", "SIGNER
 /** What an endpoint does for a proof. `Head` is what it reads of query and headers, `Wish` what of the body as well. */
 export type ProofService<Head, Wish> = {
   readonly purpose: ProofPurpose;
-  parseHead(c: Context<TokenEnv>): Verdict<Head>;
+  parseHead(c: ProofContext): Verdict<Head>;
   parseWish(head: Head, fields: RequestBody["fields"]): Verdict<Wish>;
   /** Spends the proof. `body` is what was sent, byte by byte. What became of the proof is told to `count` before anything is answered. */
   serve(
-    c: Context<TokenEnv>,
+    c: ProofContext,
     proven: Proven & { readonly now: Date; readonly body: Uint8Array; readonly count: (outcome: "done" | "replayed") => void },
     wish: Wish,
   ): Promise<Response>;
 };
 
 /** Makes the handler of such an endpoint. */
-export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: ProofService<Head, Wish>): Handler<TokenEnv> {
+export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: ProofService<Head, Wish>): ProofHandler {
   const { limits, settings } = deps;
   const { purpose } = service;
 
   /** Everything that can be said before the signature is looked at. */
-  async function read(c: Context<TokenEnv>) {
+  async function read(c: ProofContext) {
     const head = service.parseHead(c);
     if (!head.granted) return head;
     const authorization = c.req.header("authorization");
@@ -82,6 +82,6 @@ export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: Pro
 }
 
 /** The body as Node's own stream on a listener. Without a port there is none, and the request's stream costs nothing that matters. */
-function bodySourceOf(c: Context<TokenEnv>): BodySource {
+function bodySourceOf(c: ProofContext): BodySource {
   return { header: (name) => c.req.header(name), incoming: c.env?.incoming, stream: () => c.req.raw.body };
 }

@@ -38,7 +38,10 @@ export function findRequestFlaw(incoming: IncomingMessage): RefusalCode | undefi
   const target = incoming.url ?? "";
   const path = target.split(/[?#]/, 1)[0] ?? "";
   if (!path.startsWith("/") || path.includes("\\") || /\/(?:\.|%2e){1,2}(?:\/|$)/i.test(path)) return "REQUEST_MALFORMED";
-  const hosts = incoming.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === "host").length;
+  let hosts = 0;
+  for (let index = 0; index < incoming.rawHeaders.length; index += 2) {
+    if (incoming.rawHeaders[index]?.toLowerCase() === "host") hosts += 1;
+  }
   const isOld = incoming.httpVersion === "1.0";
   return hosts === 1 || (isOld && hosts === 0) ? undefined : "REQUEST_MALFORMED";
 }

@@ -17,7 +17,11 @@ import type { Log } from "./token-app-deps.ts";
 /** What is served, and where. */
 export type TokenServiceOptions = {
   /** The app of `createTokenApp`. */
-  readonly app: { fetch(request: Request, env: object): Response | Promise<Response> };
+  readonly app: {
+    fetch(request: Request, env: object): Response | Promise<Response>;
+    /** Takes what needs no framework, and says whether it did. */
+    answerDirectly?(incoming: IncomingMessage, outgoing: ServerResponse): boolean;
+  };
   readonly host: string;
   /** 0 = a free one. */
   readonly port: number;
@@ -76,7 +80,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
       if (inFlight.get(socket) === request) inFlight.delete(socket);
     });
     const flaw = findRequestFlaw(incoming);
-    if (flaw === undefined) return void answer(incoming, outgoing);
+    if (flaw === undefined) return app.answerDirectly?.(incoming, outgoing) === true ? undefined : void answer(incoming, outgoing);
     log.debug({ code: flaw }, "request refused");
     sendRefusal(outgoing, flaw, newRequestId());
   };

@@ -5,11 +5,10 @@
  * answer must not cost a second wallet prompt.
  */
 import { grant, type RefusalCode, refuse, type TokenOrder, type TokenOutcome, type TokenRecord, type Verdict } from "@keyhole/core";
-import type { Context } from "hono";
 import { renderAnswer, respond } from "../answer.ts";
 import { describeCause } from "../cause-description.ts";
 import { parseTokenQuery, refuseParameter } from "../client-config-query.ts";
-import type { Endpoint, EndpointDeps, TokenEnv } from "../endpoint.ts";
+import type { EndpointDeps, ProofContext, ProofEndpoint } from "../endpoint.ts";
 import { chooseMedia, type Media } from "../media-choice.ts";
 import { frpcTomlExamples } from "../openapi-frpc-examples.ts";
 import { describeRefusals, fileNameHeader, limitedHeaders, proofRefusals } from "../openapi-refusals.ts";
@@ -38,7 +37,7 @@ const grantContent = {
   "application/toml": { schema: { type: "string" as const }, examples: frpcTomlExamples },
 };
 
-export const tokenEndpoint: Endpoint = {
+export const tokenEndpoint: ProofEndpoint = {
   route: {
     method: "post",
     path: "/v1/tunnel/token",
@@ -118,7 +117,7 @@ export const tokenEndpoint: Endpoint = {
     createProofEndpoint(deps, { purpose: "token", parseHead: (c) => parseHead(c, deps), parseWish, serve: createServe(deps) }),
 };
 
-function parseHead(c: Context<TokenEnv>, deps: EndpointDeps): Verdict<Head> {
+function parseHead(c: ProofContext, deps: EndpointDeps): Verdict<Head> {
   const asked = parseTokenQuery(new URLSearchParams(cutTarget(c.req.url).query));
   if (!asked.granted) return asked;
   const key = parseIdempotencyKey(c.req.header("idempotency-key"));
@@ -198,7 +197,7 @@ function createServe(deps: EndpointDeps): ProofService<Head, Wish>["serve"] {
   };
 
   function deriveOrder(
-    c: Context<TokenEnv>,
+    c: ProofContext,
     proven: Parameters<ProofService<Head, Wish>["serve"]>[1],
     wish: Wish & { readonly revocation: TokenOrder["operatorRevocation"] },
   ): TokenOrder {
