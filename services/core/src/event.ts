@@ -23,6 +23,7 @@ export const events = {
   "block.lifted": "An operator took a block back.",
   "block.ended": "A block reached its end.",
   refused: "Somebody was refused: the first of each code in a while, then how many more.",
+  "checkpoint.seen": "How far the other writer's chain had come: whoever puts an older file in its place is found by this.",
   "store.restored": "A backup was put in place: what it brought back and what it could not undo.",
 } as const;
 
@@ -57,7 +58,7 @@ export type Checkpoint = { readonly sequence: number; readonly hash: Uint8Array;
 /** Who writes a chain: the name of its file without `.db`. */
 export type EventWriter = "tokens" | "sessions";
 
-/** Makes the signature of a checkpoint's text; `keyId` names the key. */
+/** Makes the signature of a checkpoint's text. `keyId`, asked right after it, names the key that made it: keys are rotated. */
 export type CheckpointSigner = { readonly keyId: string; readonly sign: (text: Uint8Array) => Uint8Array };
 
 /** The hash before the first row. */
