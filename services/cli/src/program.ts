@@ -98,7 +98,9 @@ function addKeysCommands(program: Command, configOption: Option): void {
   keys
     .command("rotate")
     .description("make a new key; those before it verify until everything that they made has ended")
-    .addArgument(new Argument("[purpose]", "only this one (default: all)").choices([...keyPurposes]))
+    .addArgument(
+      new Argument("[purpose]", "only this one; audit is both that sign events (default: all)").choices([...keyPurposes, "audit"]),
+    )
     .addOption(configOption)
     .addOption(
       new Option(
@@ -106,7 +108,7 @@ function addKeysCommands(program: Command, configOption: Option): void {
         "how long the keys before it verify, as in 90m, 24h or 30d; 10s to 366d (default: the life of tokens and an hour, at least 25h; tickets 30d)",
       ).argParser(parseOverlap),
     )
-    .action((purpose: KeyPurpose | undefined, options: { config?: string; overlap?: number }) =>
+    .action((purpose: KeyPurpose | "audit" | undefined, options: { config?: string; overlap?: number }) =>
       rotateKeysOf(openKeysContext(options), purpose, options),
     );
   keys
