@@ -59,6 +59,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     readiness: async () => ({ store: { ok: true } }),
     renderClientConfig: () => "",
     caPem: () => "PEM",
+    noteRefusal: () => {},
     now,
     newRequestId,
     log,
@@ -82,7 +83,15 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     },
   });
   try {
-    const service = await startTokenService({ app, host: "127.0.0.1", port, newRequestId, log, ...(deadlines && { deadlines }) });
+    const service = await startTokenService({
+      app,
+      host: "127.0.0.1",
+      port,
+      newRequestId,
+      noteRefusal: () => {},
+      log,
+      ...(deadlines && { deadlines }),
+    });
     const stop = async () => {
       await service.stop();
       await store[Symbol.asyncDispose]();

@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
-import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
+import { openSessionReader, openTokenReader } from "@keyhole/store";
 import type { TokenService } from "@keyhole/token";
+import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
 import { createMetrics, type MetricSources, startMetrics } from "./metrics.ts";
@@ -86,7 +87,7 @@ const startEdge: Start = async (foundation, { startedAt }) => {
 const startToken: Start = async (foundation, { startedAt, signal }) => {
   const { state, world, component } = foundation;
   await using stack = new AsyncDisposableStack();
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
+  const { tokens, trail } = stack.use(await openAuditedTokenStore(foundation));
   const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
   const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
@@ -104,6 +105,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const part = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      trail,
       tellRevoked: createTellRevoked(() => enforcer.call("POST", "/revocations", {}, enforceTimeoutMs)),
       readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
       readiness: async () => {

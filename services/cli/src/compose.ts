@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import type { FrpBinaries } from "@keyhole/frp";
 import type { Plugin } from "@keyhole/plugin";
-import { openTokenStore } from "@keyhole/store";
 import type { Supervisor } from "@keyhole/supervisor";
+import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import { awaitFrps } from "./await-frps.ts";
 import type { Config } from "./config/settings.ts";
 import { printAddress } from "./listeners.ts";
@@ -51,7 +51,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   await using stack = new AsyncDisposableStack();
   const foundation = stack.use(await openFoundation(config, world, component, partNames));
   const { state, portOf } = foundation;
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store") }));
+  const { tokens, trail } = stack.use(await openAuditedTokenStore(foundation));
   const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
   const { plugin, checkStore: checkSessions } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   const { supervisor, binaries } = stack.adopt(await startSupervisorPart(foundation), (part) => part.supervisor.stop());
@@ -66,6 +66,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const { service, stats: tokenStats } = stack.use(
     await startTokenPart(foundation, {
       tokens,
+      trail,
       tellRevoked: createTellRevoked(() => withinEnforceTimeout(plugin.enforceRevocations())),
       readStatus: plugin.readStatus,
       readiness: async () => {

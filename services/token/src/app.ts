@@ -38,6 +38,7 @@ export function createTokenApp(deps: TokenAppDeps): TokenApp {
     await next();
     const code = c.get("refusalCode") ?? "OK";
     answers.set(code, (answers.get(code) ?? 0) + 1);
+    if (code !== "OK") deps.noteRefusal(code, c.get("provedLabel"));
     return;
   });
   const endpointDeps = createEndpointDeps(deps);

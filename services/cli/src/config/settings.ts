@@ -148,6 +148,16 @@ export const settings = {
   },
   "limits.proxiesPerIdentityPerMinute": { schema: limit, fallback: 60, meaning: "Proxies that one session registers." },
   "limits.loginsInFlight": { schema: limit, fallback: 2000, meaning: "Logins under way at once; more are told to come back." },
+  "events.keepDays": {
+    schema: wholeNumber(1, 3650, 90),
+    fallback: 90,
+    meaning: "Events that are older are forgotten; the chain of those that are left can still be verified.",
+  },
+  "events.keepRows": {
+    schema: wholeNumber(1000, 100_000_000, 1_000_000),
+    fallback: 1_000_000,
+    meaning: "More events than this are not kept in one file, whatever their age.",
+  },
   "vana.gatewayUrl": {
     schema: gatewayUrl.optional(),
     fallback: undefined,

@@ -1,10 +1,9 @@
 /** The plugin: answers frps's hook, owns the sessions, and drives the edge through its door. */
-import { join } from "node:path";
 import type { TokenReader } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
-import { openSessionStore } from "@keyhole/store";
+import { openAuditedSessionStore } from "../audit/audited-stores.ts";
 import { loopback } from "../listeners.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openVerifyKeys } from "../state/signing-keys.ts";
@@ -25,7 +24,7 @@ export async function startPluginPart(
   const log = component("plugin");
   testSignatures(log);
   await using stack = new AsyncDisposableStack();
-  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store") }));
+  const { sessions } = stack.use(await openAuditedSessionStore(foundation));
   const dashboard = createDashboard({
     port: portOf("frps.dashboardPort"),
     user: dashboardUser,
