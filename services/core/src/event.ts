@@ -3,7 +3,7 @@
  * altered, dropped or put elsewhere. Each writer (the token service, the plugin) has a chain of its own. A row's hash is over
  * the hash of the row before it and everything that the row says; the newest hash is signed at every commit.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Label } from "./label.ts";
 
 /** Everything that is remembered, with what it means. Whoever adds one adds it here, and the manual has it. */
@@ -67,7 +67,7 @@ export const chainStart: Uint8Array = new Uint8Array(32);
 /** The hash of a row behind the row that has the hash `previous`. */
 export function hashEvent(previous: Uint8Array, row: Omit<EventRecord, "hash">): Uint8Array {
   const text = JSON.stringify([row.sequence, row.at.getTime(), row.event, row.label ?? null, row.detail]);
-  return createHash("sha256").update(previous).update(text).digest();
+  return hash("sha256", Buffer.concat([previous, Buffer.from(text)]), "buffer");
 }
 
 /** What is signed for a checkpoint: unlike any other text that a key of ours signs. */
