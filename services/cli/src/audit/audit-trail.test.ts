@@ -86,6 +86,24 @@ it("remembers the end of the other chain at start and stop, and each refusal's f
   expect(seen).toEqual({ writer: "tokens", sequence: head?.sequence, hash: Buffer.from(head?.hash ?? []).toString("hex") });
 });
 
+it("events that are put at any moment of another's writing are written, each once", async () => {
+  const saved: number[] = [];
+  const outbox = createEventOutbox({
+    log,
+    save: async (entries) => {
+      for (const { detail } of entries) saved.push(Number(detail["number"]));
+    },
+  });
+  const entry = (number: number): EventEntry => ({ at: new Date(0), event: "refused", detail: { number } });
+  for (let number = 0; number < 200; number += 1) {
+    outbox.put([entry(number)]);
+    // As many turns of the microtasks as there are between two steps of a write, from none on.
+    for (let turn = 0; turn < number % 9; turn += 1) await undefined;
+  }
+  await outbox.flush();
+  expect(saved).toEqual(Array.from({ length: 200 }, (_, number) => number));
+});
+
 it("events that cannot be written wait in their order and hold up nobody, and no flood makes them many", async () => {
   const saved: number[] = [];
   let isFull = true;

@@ -27,29 +27,35 @@ export function createEventOutbox(options: {
   let lost = 0;
 
   async function send(): Promise<void> {
-    while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
-      try {
-        await save(batch);
-        if (isFailing) log.warn({ event: "events.written-again", lost }, "events can be written again");
-        isFailing = false;
-        lost = 0;
-      } catch (cause) {
-        waiting = [...batch, ...waiting];
-        lost += Math.max(0, waiting.length - mostWaiting);
-        waiting = waiting.slice(0, mostWaiting);
-        if (!isFailing) log.warn({ event: "events.unwritten", cause: String(cause) }, "events cannot be written; they wait");
-        isFailing = true;
-        return;
-      }
-    }
+    // Not in the turn of whoever put something: `sending` is set by then.
+    await undefined;
+    while (waiting.length > 0 && (await sendBatch()));
+    sending = undefined;
   }
 
+  /** False when it could not be written. */
+  async function sendBatch(): Promise<boolean> {
+    const batch = waiting;
+    waiting = [];
+    try {
+      await save(batch);
+    } catch (cause) {
+      waiting = [...batch, ...waiting];
+      lost += Math.max(0, waiting.length - mostWaiting);
+      waiting = waiting.slice(0, mostWaiting);
+      if (!isFailing) log.warn({ event: "events.unwritten", cause: String(cause) }, "events cannot be written; they wait");
+      isFailing = true;
+      return false;
+    }
+    if (isFailing) log.warn({ event: "events.written-again", lost }, "events can be written again");
+    isFailing = false;
+    lost = 0;
+    return true;
+  }
+
+  /** What is put while something is being sent goes with it. */
   function flush(): Promise<void> {
-    sending ??= send().finally(() => {
-      sending = undefined;
-    });
+    sending ??= send();
     return sending;
   }
 
