@@ -118,12 +118,12 @@ it("events that cannot be written wait in their order and hold up nobody, and no
   });
   const entry = (number: number): EventEntry => ({ at: new Date(0), event: "refused", detail: { number } });
   outbox.put([entry(0)]);
-  await outbox.flush();
+  expect(await outbox.flush()).toBe(false);
   for (let number = 1; number < 5000; number += 1) outbox.put([entry(number)]);
   await outbox.flush();
   expect(tries).toBeLessThanOrEqual(3);
   isFull = false;
-  await outbox.flush();
+  expect(await outbox.flush()).toBe(true);
   expect(saved).toEqual(Array.from({ length: 1000 }, (_, number) => number));
   outbox.put([entry(7)]);
   await outbox.flush();

@@ -6,7 +6,6 @@ import {
   createRefusalSampler,
   type EventDetail,
   type EventEntry,
-  type EventRecord,
   type EventWriter,
   Fault,
   type Label,
@@ -16,7 +15,8 @@ import type { EventReader } from "@keyhole/store";
 import type { Foundation } from "../parts/foundation.ts";
 import { createEventOutbox } from "./event-outbox.ts";
 import { createKeyWatch } from "./key-watch.ts";
-import { deriveSettingsInForce, findChangedSettings, keepSettings, readFormerSettings } from "./settings-in-force.ts";
+import { deriveSettingsInForce, findChangedSettings, keepLastTold, readLastTold } from "./settings-in-force.ts";
+import { parseObject } from "./verify-chain.ts";
 
 /** A chain that is being told of. Disposing tells the end, durably, and is done before the store is closed. */
 export type AuditTrail = AsyncDisposable & {
@@ -27,6 +27,8 @@ export type AuditTrail = AsyncDisposable & {
 const lookEveryMs = 2000;
 const flushEveryMs = 60_000;
 const seeEveryMs = 3_600_000;
+/** Behind the end of a process only what an operator does by hand is written before the next start. */
+const endIsWithin = 64;
 
 /** Tells the start, and whatever comes until it is disposed of. Never rejects for a file that cannot be written: events wait. */
 export async function startAuditTrail(options: {
@@ -45,10 +47,9 @@ export async function startAuditTrail(options: {
   const outbox = createEventOutbox({ save, log });
   const sampler = createRefusalSampler({ surface: writer === "tokens" ? "token" : "hook" });
 
-  const started = (await readOr([], () => own.newestOf("process.started", 1)))[0];
-  const stopped = (await readOr([], () => own.newestOf("process.stopped", 1)))[0];
-  const told = await readOr([], () => own.newestOf("keys.changed", 64));
-  const watchKeys = createKeyWatch({ stateDir: state.path, writer, told: told.map(readDetail) });
+  const inForce = deriveSettingsInForce(config);
+  const last = readLastTold(state.path, writer);
+  const keys = createKeyWatch({ stateDir: state.path, writer, told: last?.keys ?? {} });
 
   /** How far the other chain has come, so that an older file in its place is found. */
   async function seeOther(): Promise<readonly EventEntry[]> {
@@ -62,34 +63,48 @@ export async function startAuditTrail(options: {
     return [{ at: now(), event: "checkpoint.seen", detail: seen }];
   }
 
-  function tellSettings(): readonly EventEntry[] {
-    const former = readFormerSettings(state.path, writer);
-    const before = started === undefined ? undefined : readDetail(started)["config"];
-    if (typeof before !== "string" || before === inForce.digest) return [];
-    const names = former?.digest === before ? findChangedSettings(former, inForce).join(" ") : null;
+  /** An end is the last word of a process: where it is not among the newest events, there was none. */
+  async function readFormerEnd(): Promise<EventDetail> {
+    const newest = await readOr([], () => own.before(Number.MAX_SAFE_INTEGER, endIsWithin));
+    const word = newest.find(({ event }) => event === "process.started" || event === "process.stopped");
+    return newest.length === 0 ? {} : { afterStop: word?.event === "process.stopped" };
+  }
+
+  async function tellSettings(): Promise<readonly EventEntry[]> {
+    const before = last?.digest ?? (await readFormerDigest(own));
+    if (before === undefined || before === inForce.digest) return [];
+    const names = last === undefined ? null : findChangedSettings(last, inForce).join(" ");
     return [{ at: now(), event: "config.changed", detail: { from: before, to: inForce.digest, settings: names } }];
   }
 
-  const inForce = deriveSettingsInForce(config);
-  const afterStop = started === undefined ? {} : { afterStop: stopped !== undefined && stopped.sequence > started.sequence };
+  let isKept = false;
+  /** Not before it is durable: what was never written must be told by the next start. */
+  async function keep(): Promise<void> {
+    if (isKept || !(await outbox.flush())) return;
+    isKept = true;
+    try {
+      keepLastTold(state.path, writer, { ...inForce, keys: keys.told() });
+    } catch (fault) {
+      if (!(fault instanceof Fault)) throw fault;
+      log.warn({ event: "settings.unkept", code: fault.code }, fault.message);
+    }
+  }
+
   outbox.put([
-    { at: now(), event: "process.started", detail: { ...part, config: inForce.digest, ...afterStop } },
-    ...tellSettings(),
-    ...watchKeys(now()),
+    { at: now(), event: "process.started", detail: { ...part, config: inForce.digest, ...(await readFormerEnd()) } },
+    ...(await tellSettings()),
+    ...keys.look(now()),
     ...(await seeOther()),
   ]);
-  await outbox.flush();
-  try {
-    keepSettings(state.path, writer, inForce);
-  } catch (fault) {
-    if (!(fault instanceof Fault)) throw fault;
-    log.warn({ event: "settings.unkept", code: fault.code }, fault.message);
-  }
+  await keep();
 
   let [flushedAt, seenAt] = [now().getTime(), now().getTime()];
   const isDue = (since: number, everyMs: number): boolean => Math.abs(now().getTime() - since) >= everyMs;
   async function look(): Promise<void> {
-    outbox.put(watchKeys(now()));
+    const changed = keys.look(now());
+    outbox.put(changed);
+    if (changed.length > 0) isKept = false;
+    await keep();
     if (isDue(flushedAt, flushEveryMs)) {
       flushedAt = now().getTime();
       outbox.put(sampler.flush(now()));
@@ -119,6 +134,13 @@ export async function startAuditTrail(options: {
   };
 }
 
+/** The settings of the newest start that the chain tells of; what its file said is gone. */
+async function readFormerDigest(own: EventReader): Promise<string | undefined> {
+  const [started] = await readOr([], () => own.newestOf("process.started", 1));
+  const digest = started === undefined ? undefined : parseObject(started.detail)["config"];
+  return typeof digest === "string" ? digest : undefined;
+}
+
 /** What cannot be read now is as good as not there: nothing may keep a part from starting that only tells of it. */
 async function readOr<Answer>(absent: Answer, read: () => Promise<Answer>): Promise<Answer> {
   try {
@@ -126,15 +148,5 @@ async function readOr<Answer>(absent: Answer, read: () => Promise<Answer>): Prom
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
     return absent;
-  }
-}
-
-/** The facts of a row; none where they are no object. */
-function readDetail({ detail }: EventRecord): EventDetail {
-  try {
-    const value: unknown = JSON.parse(detail);
-    return typeof value === "object" && value !== null ? (value as EventDetail) : {};
-  } catch {
-    return {};
   }
 }

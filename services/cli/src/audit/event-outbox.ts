@@ -9,8 +9,8 @@ import type { Log } from "../log.ts";
 export type EventOutbox = {
   /** Has them written behind whatever is going on. Never throws, never waits. */
   put(entries: readonly EventEntry[]): void;
-  /** Tries what waits. Resolves when it is durable, or could not be written; never rejects. */
-  flush(): Promise<void>;
+  /** Tries what waits. Resolves to whether all of it is durable; never rejects. */
+  flush(): Promise<boolean>;
 };
 
 const mostWaiting = 1000;
@@ -22,15 +22,16 @@ export function createEventOutbox(options: {
 }): EventOutbox {
   const { save, log } = options;
   let waiting: EventEntry[] = [];
-  let sending: Promise<void> | undefined;
+  let sending: Promise<boolean> | undefined;
   let isFailing = false;
   let lost = 0;
 
-  async function send(): Promise<void> {
+  async function send(): Promise<boolean> {
     // Not in the turn of whoever put something: `sending` is set by then.
     await undefined;
     while (waiting.length > 0 && (await sendBatch()));
     sending = undefined;
+    return waiting.length === 0;
   }
 
   /** False when it could not be written. */
@@ -54,7 +55,7 @@ export function createEventOutbox(options: {
   }
 
   /** What is put while something is being sent goes with it. */
-  function flush(): Promise<void> {
+  function flush(): Promise<boolean> {
     sending ??= send();
     return sending;
   }

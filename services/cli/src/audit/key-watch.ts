@@ -25,23 +25,32 @@ function readKeys(stateDir: string, purpose: KeyPurpose, now: Date): EventDetail
   }
 }
 
-/** Makes the watch of a chain. `told` are the newest `keys.changed` of the chain, the newest first. */
+/** Looks at the keys of a part. */
+export type KeyWatch = {
+  /** The events of what changed since the last look. */
+  look(now: Date): readonly EventEntry[];
+  /** What was told of each purpose last. */
+  told(): Readonly<Record<string, EventDetail>>;
+};
+
+/** Makes the watch of a chain. `told` is what the process before this one told of each purpose last; what is not there is told anew. */
 export function createKeyWatch(options: {
   readonly stateDir: string;
   readonly writer: EventWriter;
-  readonly told: readonly EventDetail[];
-}): (now: Date) => readonly EventEntry[] {
-  const { stateDir, writer, told } = options;
-  const known = new Map<KeyPurpose, EventDetail | undefined>(
-    purposesOf[writer].map((purpose) => [purpose, told.find((detail) => detail["purpose"] === purpose)]),
-  );
-  return (now) =>
-    purposesOf[writer].flatMap((purpose) => {
-      const [current, former] = [readKeys(stateDir, purpose, now), known.get(purpose)];
-      // Before the first key there is nothing to tell of.
-      if (current === undefined || (former === undefined && current["verify"] === "")) return [];
-      if (current["verify"] === former?.["verify"] && current["mints"] === former?.["mints"]) return [];
-      known.set(purpose, current);
-      return [{ at: now, event: "keys.changed", detail: current } as const];
-    });
+  readonly told: Readonly<Record<string, EventDetail>>;
+}): KeyWatch {
+  const { stateDir, writer } = options;
+  const known = new Map(Object.entries(options.told));
+  return {
+    look: (now) =>
+      purposesOf[writer].flatMap((purpose) => {
+        const [current, former] = [readKeys(stateDir, purpose, now), known.get(purpose)];
+        // Before the first key there is nothing to tell of.
+        if (current === undefined || (former === undefined && current["verify"] === "")) return [];
+        if (current["verify"] === former?.["verify"] && current["mints"] === former?.["mints"]) return [];
+        known.set(purpose, current);
+        return [{ at: now, event: "keys.changed", detail: current } as const];
+      }),
+    told: () => Object.fromEntries(known),
+  };
 }

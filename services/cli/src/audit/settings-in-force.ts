@@ -1,10 +1,11 @@
 /**
- * Which settings a process runs with, and which of them differ from the time before. The digest is what an event may say;
- * the values lie in a file of this part alone (`settings-in-force.<writer>.json`), so that the names of what changed can be told.
+ * Which settings and keys a process runs with, and which of them differ from the time before. The digest is what an event may
+ * say; the values lie in a file of this part alone (`settings-in-force.<writer>.json`), so that the names of what changed can be
+ * told, and a start need not look through a million events for what it said last.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { EventWriter } from "@keyhole/core";
+import type { EventDetail, EventWriter } from "@keyhole/core";
 import { z } from "zod";
 import { type Config, type SettingKey, settings } from "../config/settings.ts";
 import { readPrivateFile, writePrivateFile } from "../state/private-file.ts";
@@ -17,7 +18,15 @@ export type SettingsInForce = {
   readonly values: Readonly<Record<string, string>>;
 };
 
-const form = z.object({ digest: z.string(), values: z.record(z.string(), z.string()) });
+/** What the chain was told of last. */
+export type LastTold = SettingsInForce & { readonly keys: Readonly<Record<string, EventDetail>> };
+
+const fact = z.union([z.string(), z.number(), z.boolean(), z.null()]);
+const form = z.object({
+  digest: z.string(),
+  values: z.record(z.string(), z.string()),
+  keys: z.record(z.string(), z.record(z.string(), fact)),
+});
 
 /** What the configuration says, whatever the order in which it was written. */
 export function deriveSettingsInForce(config: Config): SettingsInForce {
@@ -29,8 +38,8 @@ export function deriveSettingsInForce(config: Config): SettingsInForce {
 
 const fileOf = (stateDir: string, writer: EventWriter): string => join(stateDir, `settings-in-force.${writer}.json`);
 
-/** What was in force the time before; undefined when nobody can say. Never throws. */
-export function readFormerSettings(stateDir: string, writer: EventWriter): SettingsInForce | undefined {
+/** What was told the time before; undefined when nobody can say. Never throws. */
+export function readLastTold(stateDir: string, writer: EventWriter): LastTold | undefined {
   try {
     return form.safeParse(JSON.parse(readPrivateFile(fileOf(stateDir, writer))?.toString("utf8") ?? "null")).data;
   } catch {
@@ -38,9 +47,9 @@ export function readFormerSettings(stateDir: string, writer: EventWriter): Setti
   }
 }
 
-/** Keeps them for the next start. Throws `Fault("STATE_UNWRITABLE")`. */
-export function keepSettings(stateDir: string, writer: EventWriter, inForce: SettingsInForce): void {
-  writePrivateFile(fileOf(stateDir, writer), `${JSON.stringify(inForce)}\n`);
+/** Keeps it for the next start. Throws `Fault("STATE_UNWRITABLE")`. */
+export function keepLastTold(stateDir: string, writer: EventWriter, told: LastTold): void {
+  writePrivateFile(fileOf(stateDir, writer), `${JSON.stringify(told)}\n`);
 }
 
 /** The names of the settings that differ, in order. */
