@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { configurationRows, metricRows } from "@keyhole/cli";
-import { type RefusalVoice, refusalCodes, refusals } from "@keyhole/core";
+import { events, type RefusalVoice, refusalCodes, refusals } from "@keyhole/core";
 import { renderOpenApi } from "@keyhole/token";
 import { credentialTries } from "../test/support/credential-tries.ts";
 
@@ -23,6 +23,14 @@ export function renderTables(): readonly Table[] {
     { file: "README.md", name: "configuration", markdown: renderConfiguration() },
     { file: "README.md", name: "refusals", markdown: renderRefusals() },
     { file: "services/cli/README.md", name: "metrics", markdown: renderMetrics() },
+    {
+      file: "services/cli/README.md",
+      name: "events",
+      markdown: renderTable(
+        ["event", "tells"],
+        Object.entries(events).map(([name, meaning]) => [code(name), meaning]),
+      ),
+    },
     { file: "services/plugin/README.md", name: "credential-tries", markdown: renderCredentialTries() },
     { file: "scripts/README.md", name: "scripts", markdown: renderScripts() },
   ];

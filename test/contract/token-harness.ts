@@ -76,6 +76,7 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     readiness: async () => ({ store: { ok: true } }),
     renderClientConfig: () => "",
     caPem: () => "PEM",
+    noteRefusal: () => {},
     now,
     newRequestId,
     log,
@@ -99,7 +100,15 @@ export async function startService({ deps, settings, deadlines, port = 0 }: Serv
     },
   });
   try {
-    const service = await startTokenService({ app, host: "127.0.0.1", port, newRequestId, log, ...(deadlines && { deadlines }) });
+    const service = await startTokenService({
+      app,
+      host: "127.0.0.1",
+      port,
+      newRequestId,
+      noteRefusal: () => {},
+      log,
+      ...(deadlines && { deadlines }),
+    });
     const stop = async () => {
       await service.stop();
       await store[Symbol.asyncDispose]();

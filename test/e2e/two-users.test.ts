@@ -64,6 +64,19 @@ describe("two users of one group", () => {
       expect([folder, ownerAndMode(...folder)[2]]).toEqual([folder, "2770"]);
   });
 
+  it("keep a history each, signed with a key that is theirs alone, and both can verify both", () => {
+    for (const [writer, user] of [["tokens", tokenUser] as const, ["sessions", pluginUser] as const]) {
+      expect(ownerAndMode("keys", `audit-${writer}`).filter((_, at) => at !== 1)).toEqual([user.uid, "700"]);
+      expect(ownerAndMode("keys", `audit-${writer}-public`)).toEqual([user.uid, pluginUser.gid, "2750"]);
+    }
+    for (const user of [tokenUser, pluginUser]) {
+      const { status, stdout, stderr } = runAs(user, [main, "audit", "verify", "--json", "--config", join(keyhole.dir, "keyhole.toml")]);
+      expect([status, stderr]).toEqual([0, ""]);
+      const { chains } = JSON.parse(stdout) as { chains: { writer: string }[] };
+      expect(chains.map(({ writer }) => writer)).toEqual(["tokens", "sessions"]);
+    }
+  });
+
   it("7: serve, and a plugin that starts while the token service is down admits a good token", async () => {
     const wallet = makeWallet();
     const text = await requestClientConfig(keyhole, wallet, app.port);

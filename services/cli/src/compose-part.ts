@@ -6,8 +6,9 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "@keyhole/core";
 import type { NodeEdge } from "@keyhole/edge";
-import { openSessionReader, openTokenReader, openTokenStore } from "@keyhole/store";
+import { openSessionReader, openTokenReader } from "@keyhole/store";
 import type { TokenService } from "@keyhole/token";
+import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import { startCanary } from "./canary/canary.ts";
 import { withCanaryFacts } from "./canary/canary-facts.ts";
 import { createCommitTimes } from "./commit-times.ts";
@@ -92,7 +93,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const { state, world, component } = foundation;
   await using stack = new AsyncDisposableStack();
   const { timeCommit, read: readCommits } = createCommitTimes(world.monotonicMs);
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store"), timeCommit }));
+  const { tokens, trail } = stack.use(await openAuditedTokenStore(foundation, timeCommit));
   const sessions = stack.use(await openSessionReader({ path: join(state.path, "sessions.db") }));
   const plugin = stack.use(createSocketClient(socketPath(state.path, "plugin")));
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
@@ -111,6 +112,7 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
     await startTokenPart(foundation, {
       tokens,
       readStanding: sessions.standing,
+      trail,
       tellRevoked: createTellRevoked(() => enforcer.call("POST", "/revocations", {}, enforceTimeoutMs)),
       readStatus: createRemoteTunnelStatus({ plugin, sessions, now: world.now }),
       readiness: async () => {

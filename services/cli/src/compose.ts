@@ -7,8 +7,8 @@ import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import type { FrpBinaries } from "@keyhole/frp";
 import type { Plugin } from "@keyhole/plugin";
-import { openTokenStore } from "@keyhole/store";
 import type { Supervisor } from "@keyhole/supervisor";
+import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import { awaitFrps } from "./await-frps.ts";
 import { type Canary, startCanary } from "./canary/canary.ts";
 import { withCanaryFacts } from "./canary/canary-facts.ts";
@@ -55,9 +55,8 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const foundation = stack.use(await openFoundation(config, world, component, partNames));
   const { state, portOf } = foundation;
   const tokenCommits = createCommitTimes(world.monotonicMs);
-  const { timeCommit } = tokenCommits;
   let canary: Canary | undefined;
-  const tokens = stack.use(await openTokenStore({ path: join(state.path, "tokens.db"), log: component("store"), timeCommit }));
+  const { tokens, trail } = stack.use(await openAuditedTokenStore(foundation, tokenCommits.timeCommit));
   const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
   const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   const { plugin, sessions, checkStore: checkSessions, readCommits } = pluginPart;
@@ -74,6 +73,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     await startTokenPart(foundation, {
       tokens,
       readStanding: sessions.standing,
+      trail,
       tellRevoked: createTellRevoked(() => withinEnforceTimeout(plugin.enforceRevocations())),
       readStatus: plugin.readStatus,
       readiness: async () => {

@@ -1,14 +1,17 @@
 /**
- * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 5 degraded,
- * 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
+ * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 there is
+ * none, 5 degraded, 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
  */
 import { Fault } from "@keyhole/core";
 import { FrpFault } from "@keyhole/frp";
 import { Argument, Command, CommanderError, Option } from "commander";
+import { runAuditVerify } from "./commands/audit.ts";
 import { runConfigCheck, runConfigShow } from "./commands/config.ts";
+import { type EventsOptions, parseAddress, parseEventName, parseLimit, parseSince, runEvents } from "./commands/events.ts";
 import { listKeysOfAll, openKeysContext, parseOverlap, retireKeyOf, rotateKeysOf } from "./commands/keys.ts";
 import { type PartOptions, runPart } from "./commands/part.ts";
 import { runStatus } from "./commands/status.ts";
+import { runTokenInspect } from "./commands/token.ts";
 import { runUp, type UpOptions } from "./commands/up.ts";
 import { logLevels } from "./log.ts";
 import { type PartName, partNames } from "./sockets/socket-path.ts";
@@ -31,7 +34,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .version(version, "-V, --version", "print the version")
     .exitOverride()
     // What stands behind an unknown flag may have been meant as a secret.
-    .configureOutput({ outputError: (text, write) => write(text.replace(/(option '--?[\w-]+)=[^\n]*(?=')/, "$1")) })
+    .configureOutput({ outputError: (text, write) => write(hideSecrets(text)) })
     .configureHelp({ showGlobalOptions: true });
   const configOption = new Option("-c, --config <file>", "configuration file (default: keyhole.toml here, else the built-in settings)");
   program
@@ -50,6 +53,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
       .addOption(logLevelOption("how much to log on standard error (default: info)"));
     if (part === "supervisor") command.option("--stop", "end frps, and the supervisor if one runs");
     command.action((options: PartOptions) => runPart(part, options));
+    if (part === "token") addTokenInspect(command, configOption);
   }
   program
     .command("status")
@@ -70,6 +74,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .option("--json", "as JSON")
     .action(runConfigShow);
   addKeysCommands(program, configOption);
+  addHistoryCommands(program, configOption);
   nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -78,6 +83,13 @@ export async function runProgram(args: readonly string[], version: string): Prom
     return report(error);
   }
 }
+
+/** What was typed where nothing of the kind belongs may be a credential. */
+const hideSecrets = (text: string): string =>
+  text
+    .replace(/(option '--?[\w-]+)=[^\n]*(?=')/, "$1")
+    .replace(/(but got \d+): [^\n]*/, "$1.")
+    .replace(/\bfrp_[\w-]+|\bey[\w-]+\.[\w.-]+/g, "…");
 
 /** After a mistake each command names its own `--help`. */
 function nameHelp(command: Command, name: string): void {
@@ -98,7 +110,9 @@ function addKeysCommands(program: Command, configOption: Option): void {
   keys
     .command("rotate")
     .description("make a new key; those before it verify until everything that they made has ended")
-    .addArgument(new Argument("[purpose]", "only this one (default: all)").choices([...keyPurposes]))
+    .addArgument(
+      new Argument("[purpose]", "only this one; audit is both that sign events (default: all)").choices([...keyPurposes, "audit"]),
+    )
     .addOption(configOption)
     .addOption(
       new Option(
@@ -106,7 +120,7 @@ function addKeysCommands(program: Command, configOption: Option): void {
         "how long the keys before it verify, as in 90m, 24h or 30d; 10s to 366d (default: the life of tokens and an hour, at least 25h; tickets 30d)",
       ).argParser(parseOverlap),
     )
-    .action((purpose: KeyPurpose | undefined, options: { config?: string; overlap?: number }) =>
+    .action((purpose: KeyPurpose | "audit" | undefined, options: { config?: string; overlap?: number }) =>
       rotateKeysOf(openKeysContext(options), purpose, options),
     );
   keys
@@ -116,6 +130,47 @@ function addKeysCommands(program: Command, configOption: Option): void {
     .addOption(configOption)
     .option("--now", "let it verify no more either: what it made is refused from now on")
     .action((id: string, options: { config?: string; now?: boolean }) => retireKeyOf(openKeysContext(options), id, options));
+}
+
+function addTokenInspect(token: Command, configOption: Option): void {
+  token
+    .command("inspect")
+    .description("what a credential is, whose, and what a login with it would be told now; exit code 1 when it would be refused")
+    .argument("[file]", "a file with a tunnel token, a Vana claim or a Stellar JWT, or a frpc.toml (default: standard input)")
+    .addOption(configOption)
+    .option("--json", "as JSON")
+    // The part's own --config is the same flag, and may have taken it.
+    .action(async (file: string | undefined, _own: object, command: Command) => {
+      process.exitCode = await runTokenInspect(file, command.optsWithGlobals<{ config?: string; json?: boolean }>());
+    });
+}
+
+function addHistoryCommands(program: Command, configOption: Option): void {
+  program
+    .command("events")
+    .description("what happened, by time: grants, refusals, sessions, blocks, keys, settings, starts and stops")
+    .addOption(configOption)
+    .option("-f, --follow", "go on with what comes, until interrupted")
+    .addOption(new Option("--address <address>", "only of this wallet").argParser(parseAddress))
+    .addOption(new Option("--event <name>", "only events of this name, as in token.granted").argParser(parseEventName))
+    .addOption(
+      new Option("--since <time>", "all since then: 90m, 24h, 7d, or an instant such as 2026-01-31T12:00:00Z").argParser(parseSince),
+    )
+    .addOption(new Option("--limit <count>", "the newest so many (default: 50, and all with --since)").argParser(parseLimit))
+    .option("--json", "as JSON, an event a line")
+    .action((options: EventsOptions) => runEvents(options));
+  program
+    .command("audit")
+    .description("whether the history can be believed")
+    .command("verify")
+    .description(
+      "find any event that was altered, dropped or moved, and any file that was put back as it was; exit code 1 when there is one",
+    )
+    .addOption(configOption)
+    .option("--json", "as JSON")
+    .action(async (options: { config?: string; json?: boolean }) => {
+      process.exitCode = await runAuditVerify(options);
+    });
 }
 
 /** A flag for a secret would show it to every user of the machine. */

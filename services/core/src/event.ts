@@ -3,7 +3,7 @@
  * altered, dropped or put elsewhere. Each writer (the token service, the plugin) has a chain of its own. A row's hash is over
  * the hash of the row before it and everything that the row says; the newest hash is signed at every commit.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Label } from "./label.ts";
 
 /** Everything that is remembered, with what it means. Whoever adds one adds it here, and the manual has it. */
@@ -23,6 +23,7 @@ export const events = {
   "block.lifted": "An operator took a block back.",
   "block.ended": "A block reached its end.",
   refused: "Somebody was refused: the first of each code in a while, then how many more.",
+  "checkpoint.seen": "How far the other writer's chain had come: whoever puts an older file in its place is found by this.",
   "store.restored": "A backup was put in place: what it brought back and what it could not undo.",
 } as const;
 
@@ -57,7 +58,7 @@ export type Checkpoint = { readonly sequence: number; readonly hash: Uint8Array;
 /** Who writes a chain: the name of its file without `.db`. */
 export type EventWriter = "tokens" | "sessions";
 
-/** Makes the signature of a checkpoint's text; `keyId` names the key. */
+/** Makes the signature of a checkpoint's text. `keyId`, asked right after it, names the key that made it: keys are rotated. */
 export type CheckpointSigner = { readonly keyId: string; readonly sign: (text: Uint8Array) => Uint8Array };
 
 /** The hash before the first row. */
@@ -66,7 +67,7 @@ export const chainStart: Uint8Array = new Uint8Array(32);
 /** The hash of a row behind the row that has the hash `previous`. */
 export function hashEvent(previous: Uint8Array, row: Omit<EventRecord, "hash">): Uint8Array {
   const text = JSON.stringify([row.sequence, row.at.getTime(), row.event, row.label ?? null, row.detail]);
-  return createHash("sha256").update(previous).update(text).digest();
+  return hash("sha256", Buffer.concat([previous, Buffer.from(text)]), "buffer");
 }
 
 /** What is signed for a checkpoint: unlike any other text that a key of ours signs. */

@@ -43,6 +43,7 @@ export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts
 export { createNetworkList, type Network, parseNetwork } from "./network.ts";
 export { type ProofPurpose, printRevokeMessage, printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
 export { createRateLimiter, type RateDecision, type RateLimit, type RateLimiter } from "./rate-limiter.ts";
+export { createRefusalSampler, type RefusalSampler } from "./refusal-sampler.ts";
 export {
   describeProblem,
   describeReason,

@@ -76,6 +76,8 @@ export type PluginDeps = {
   readonly limits: LimitSettings;
   readonly ttlSeconds: number;
   readonly sendKick: SendKick;
+  /** Told of every refusal: whoever remembers them samples. The label is there where it was proved. */
+  readonly noteRefusal?: (code: RefusalCode, label: Label | undefined) => void;
   readonly readFrps: ReadFrps;
   readonly reconcileMs?: number;
   readonly now: () => Date;
@@ -138,7 +140,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const registry = createSessionRegistry();
   const drawRandom = createRandomPool(deps.randomBytes);
   const kicks = createKicks({ send: deps.sendKick, drawRandom });
-  const refusals = createRefusalAnswers();
+  const refusals = createRefusalAnswers(deps.noteRefusal);
   const recorder = createPluginRecorder(deps.monotonicMs);
   const limits = createLoginLimits(deps.limits, now);
   // Before anybody is judged: what is committed later is enforced, what was committed earlier is read with each decision.

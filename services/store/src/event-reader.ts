@@ -1,5 +1,5 @@
 /** Reads the events of a file beside its writer, in their order. */
-import type { EventRecord, EventWriter, SignedCheckpoint } from "@keyhole/core";
+import type { EventName, EventRecord, EventWriter, SignedCheckpoint } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { readMigrations, schemaVersion } from "./migrations.ts";
 import { openReader } from "./reader.ts";
@@ -8,9 +8,21 @@ import { openReader } from "./reader.ts";
 export type EventReader = AsyncDisposable & {
   /** The oldest `limit` events after this sequence. */
   after(sequence: number, limit: number): Promise<readonly EventRecord[]>;
+  /** The newest `limit` events before this sequence, the newest first. */
+  before(sequence: number, limit: number): Promise<readonly EventRecord[]>;
+  /** The newest `limit` events of this name, the newest first. There is no index: it reads back to the last of them. */
+  newestOf(event: EventName, limit: number): Promise<readonly EventRecord[]>;
   /** Where the chain ends and where it begins, in the same moment; undefined where nothing was ever written. */
-  bounds(): Promise<{ readonly head: SignedCheckpoint | undefined; readonly base: SignedCheckpoint | undefined }>;
+  bounds(): Promise<ChainBounds>;
+  /**
+   * Hands over the whole chain as it is at one moment, row by row: whatever its writer adds or forgets meanwhile. `work` may
+   * not wait. Undefined when there is no file, or none that has events.
+   */
+  walk<Answer>(work: (chain: ChainBounds & { readonly rows: Iterable<EventRecord> }) => Answer): Promise<Answer | undefined>;
 };
+
+/** The signed ends of a chain. */
+export type ChainBounds = { readonly head: SignedCheckpoint | undefined; readonly base: SignedCheckpoint | undefined };
 
 type EventRow = { sequence: number; at: number; event: string; label: string | null; detail: string; hash: Buffer };
 type CheckpointRow = { name: string; sequence: number; hash: Buffer; at: number; key_id: string; signature: Buffer };
@@ -29,11 +41,15 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
   return {
     after: (sequence, limit) =>
       reader.read<readonly EventRecord[]>([], (queries) => queries?.after.all(sequence, limit).map(fromRow) ?? []),
-    bounds: () =>
-      reader.read({ head: undefined, base: undefined }, (queries) => {
-        const rows = queries?.checkpoints.all() ?? [];
-        return { head: find(rows, "head"), base: find(rows, "base") };
-      }),
+    before: (sequence, limit) =>
+      reader.read<readonly EventRecord[]>([], (queries) => queries?.before.all(sequence, limit).map(fromRow) ?? []),
+    newestOf: (event, limit) =>
+      reader.read<readonly EventRecord[]>([], (queries) => queries?.newestOf.all(event, limit).map(fromRow) ?? []),
+    bounds: () => reader.read<ChainBounds>({ head: undefined, base: undefined }, (queries) => findBounds(queries?.checkpoints.all() ?? [])),
+    walk: (work) =>
+      reader.read<ReturnType<typeof work> | undefined>(undefined, (queries) =>
+        queries?.inOneMoment(() => work({ ...findBounds(queries.checkpoints.all()), rows: fromRows(queries.all.iterate()) })),
+      ),
     [Symbol.asyncDispose]: () => reader[Symbol.asyncDispose](),
   };
 }
@@ -41,9 +57,19 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
 function prepareEventReads(db: Database) {
   return {
     after: db.prepare<[number, number], EventRow>("SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"),
+    before: db.prepare<[number, number], EventRow>("SELECT * FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"),
+    newestOf: db.prepare<[string, number], EventRow>("SELECT * FROM events WHERE event = ? ORDER BY sequence DESC LIMIT ?"),
+    all: db.prepare<[], EventRow>("SELECT * FROM events ORDER BY sequence"),
     checkpoints: db.prepare<[], CheckpointRow>("SELECT * FROM checkpoints"),
+    inOneMoment: <Answer>(work: () => Answer): Answer => db.transaction(work)(),
   };
 }
+
+function* fromRows(rows: Iterable<EventRow>): Iterable<EventRecord> {
+  for (const row of rows) yield fromRow(row);
+}
+
+const findBounds = (rows: readonly CheckpointRow[]): ChainBounds => ({ head: find(rows, "head"), base: find(rows, "base") });
 
 const fromRow = ({ sequence, at, event, label, detail, hash }: EventRow): EventRecord => ({
   sequence,

@@ -48,6 +48,8 @@ export type AppForTests = {
   readonly address: `0x${string}`;
   readonly label: Label;
   readonly stellar: StellarWalletForTests;
+  /** What was refused, and whose it was where that was proved. */
+  readonly refused: { readonly code: string; readonly label: Label | undefined }[];
   /** Whose revocations were told to the plugin. */
   readonly told: Label[];
   /** The plugin's answer to them. */
@@ -98,6 +100,7 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
     address: account.address,
     label: account.address.toLowerCase() as Label,
     told: [],
+    refused: [],
     plugin: "enforced",
     standing: { revocation: undefined, block: undefined },
     keyIds: ["key-1"],
@@ -145,6 +148,7 @@ export function createAppForTests({ settings, ...over }: AppOverrides = {}): App
       renderClientConfig: (grant, { fileName, localPort, caPath, tokenFile }) =>
         `# ${fileName} ${localPort} ${caPath ?? "-"} ${tokenFile ?? "-"} ${grant.subdomain}\n`,
       caPem: () => "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+      noteRefusal: (code, label) => void world.refused.push({ code, label }),
       now: () => world.now,
       newRequestId: () => {
         requests += 1;

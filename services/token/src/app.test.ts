@@ -52,6 +52,20 @@ describe("every answer of the token service", () => {
   });
 });
 
+describe("what is remembered of refusals", () => {
+  it("is each one's code, and whose it was only where that was proved", async () => {
+    const world = createAppForTests();
+    await world.app.request("/nothing");
+    await world.post({ ...(await world.sign()), signature: `0x${"11".repeat(64)}1b` });
+    const proof = await world.sign();
+    await world.post(proof);
+    await world.post(proof);
+    await world.app.request("/healthz");
+    expect(world.refused.map(({ label }) => label)).toEqual([undefined, undefined, world.label]);
+    expect(world.refused.map(({ code }) => code)).toEqual(["NOT_FOUND", expect.stringMatching(/^SIGN/), "PROOF_ALREADY_USED"]);
+  });
+});
+
 describe("methods and paths", () => {
   it("a preflight is answered with what the public API takes, known path or not", async () => {
     const { app } = createAppForTests();

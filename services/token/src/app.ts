@@ -66,6 +66,7 @@ export function createTokenApp(deps: TokenAppDeps): TokenApp {
   function count(c: ProofContext): void {
     const code = c.get("refusalCode") ?? "OK";
     answers.set(code, (answers.get(code) ?? 0) + 1);
+    if (code !== "OK") deps.noteRefusal(code, c.get("provedLabel"));
   }
 
   function answerDirectly(incoming: IncomingMessage, outgoing: ServerResponse): boolean {

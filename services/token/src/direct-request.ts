@@ -31,6 +31,7 @@ class DirectContext implements ProofContext {
   readonly #variables: { [Key in keyof TokenEnv["Variables"]]: TokenEnv["Variables"][Key] | undefined } = {
     requestId: undefined,
     refusalCode: undefined,
+    provedLabel: undefined,
     limitHeaders: undefined,
   };
 

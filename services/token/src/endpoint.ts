@@ -5,7 +5,7 @@
  */
 import type { HttpBindings } from "@hono/node-server";
 import type { RouteConfig } from "@hono/zod-openapi";
-import type { RefusalCode } from "@keyhole/core";
+import type { Label, RefusalCode } from "@keyhole/core";
 import type { Handler } from "hono";
 import type { ToldRefusal } from "./answer.ts";
 import type { RequestLimits } from "./request-limits.ts";
@@ -18,6 +18,8 @@ export type TokenEnv = {
     requestId: string;
     /** What the code of the answer is, for the counters; undefined for what is no refusal. */
     refusalCode: RefusalCode | undefined;
+    /** Whose it is, once that is proved. */
+    provedLabel: Label | undefined;
     /** `RateLimit` and its policy as they are when the answer leaves; undefined where nothing is limited. */
     limitHeaders: (() => Readonly<Record<string, string>>) | undefined;
   };

@@ -71,6 +71,7 @@ export function createProofEndpoint<Head, Wish>(deps: EndpointDeps, service: Pro
         return deps.refuse(c, proven.refusal);
       }
       const { label } = proven.value;
+      c.set("provedLabel", label);
       const tooMany = limited.enterIdentity(label, now);
       if (tooMany !== undefined) return deps.refuse(c, tooMany);
       // Whoever has seen a proof can send it again: that is nobody's share but his own.

@@ -8,6 +8,7 @@ import type {
   Label,
   ProofPurpose,
   ReadTunnelStatus,
+  RefusalCode,
   Standing,
   StellarJwt,
   TokenRecord,
@@ -120,6 +121,8 @@ export type TokenAppDeps = {
   readonly renderClientConfig: (grant: TokenGrant, options: ClientConfigOptions) => string;
   /** The CA that frpc must trust, in PEM, as it is now. */
   readonly caPem: () => string;
+  /** Remembers a refusal; `label` where it was proved. Called behind the answer. Never throws. */
+  readonly noteRefusal: (code: RefusalCode, label: Label | undefined) => void;
   now(): Date;
   newRequestId(): string;
   readonly log: Log;

@@ -8,7 +8,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type AddressInfo, Server as NetServer } from "node:net";
 import type { Duplex } from "node:stream";
 import { getRequestListener, RequestError } from "@hono/node-server";
-import { Fault } from "@keyhole/core";
+import { Fault, type RefusalCode } from "@keyhole/core";
 import { renderRefusal, toResponse } from "./answer.ts";
 import { describeCause } from "./cause-description.ts";
 import { codeOfClientError, findRequestFlaw, sendRefusal, writeRefusal } from "./raw-answer.ts";
@@ -29,6 +29,8 @@ export type TokenServiceOptions = {
   readonly fd?: number;
   /** For answers to what never reaches the app. */
   newRequestId(): string;
+  /** Remembers what was refused before it reached the app. Never throws. */
+  readonly noteRefusal: (code: RefusalCode, label: undefined) => void;
   readonly log: Log;
   /** For tests; production uses the defaults: headers 10 s, whole request 15 s, idle 95 s, in-flight at stop 1 s, idle at stop 0.5 s. */
   readonly deadlines?: {
@@ -54,7 +56,7 @@ export type TokenService = {
 
 /** Starts to listen. Throws `Fault("PORT_BUSY")` naming the address when somebody else listens there. */
 export async function startTokenService(options: TokenServiceOptions): Promise<TokenService> {
-  const { app, host, log, newRequestId, deadlines } = options;
+  const { app, host, log, newRequestId, noteRefusal, deadlines } = options;
   const answer = getRequestListener((request, env) => app.fetch(request, env), {
     // One process may hold the edge as well: its fetch must stay what Node made it.
     overrideGlobalObjects: false,
@@ -65,6 +67,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
       const requestId = newRequestId();
       const code = error instanceof RequestError ? "REQUEST_MALFORMED" : "INTERNAL_ERROR";
       if (code === "INTERNAL_ERROR") log.error({ code, requestId, cause: describeCause(error) }, "request failed");
+      noteRefusal(code, undefined);
       return toResponse(renderRefusal({ code }, requestId));
     },
   });
@@ -83,6 +86,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     if (flaw === undefined) return app.answerDirectly?.(incoming, outgoing) === true ? undefined : void answer(incoming, outgoing);
     log.debug({ code: flaw }, "request refused");
     sendRefusal(outgoing, flaw, newRequestId());
+    noteRefusal(flaw, undefined);
   };
   const refuseSocket = (error: Error, socket: Duplex) => {
     if (refused.has(socket)) return;
@@ -94,6 +98,7 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     const code = codeOfClientError(error);
     log.debug({ code }, "request refused");
     writeRefusal(socket, code, newRequestId());
+    noteRefusal(code, undefined);
   };
   const server = createServer(
     {
@@ -114,7 +119,10 @@ export async function startTokenService(options: TokenServiceOptions): Promise<T
     if (outgoing.socket !== null) outgoing.writeContinue();
     serve(incoming, outgoing);
   });
-  server.on("connect", (_incoming, socket: Duplex) => writeRefusal(socket, "REQUEST_MALFORMED", newRequestId()));
+  server.on("connect", (_incoming, socket: Duplex) => {
+    writeRefusal(socket, "REQUEST_MALFORMED", newRequestId());
+    noteRefusal("REQUEST_MALFORMED", undefined);
+  });
   const port = await listen(server, options);
   server.on("error", (error) => log.error({ cause: describeCause(error) }, "listener failed"));
   const stop = () => {

@@ -29,6 +29,7 @@ export function createFuzzTokenApp(world: FuzzWorld): TokenApp {
     readiness: async () => ({ store: { ok: true } }),
     renderClientConfig: (grant) => `# ${grant.subdomain}\n`,
     caPem: () => "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+    noteRefusal: () => {},
     now: () => now,
     newRequestId: () => {
       requests += 1;

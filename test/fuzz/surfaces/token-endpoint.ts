@@ -30,7 +30,14 @@ export async function openTokenSurfaces(world: FuzzWorld): Promise<OpenSurfaces>
   };
   const silent = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
   const service = stack.use(
-    await startTokenService({ app, host: "127.0.0.1", port: 0, newRequestId: () => "request-00000000", log: silent }),
+    await startTokenService({
+      app,
+      host: "127.0.0.1",
+      port: 0,
+      newRequestId: () => "request-00000000",
+      noteRefusal: () => {},
+      log: silent,
+    }),
   );
   const surfaces = [createTokenSurface(world, ask), createTokenBytesSurface(world, service.port)];
   const opened = stack.move();

@@ -61,7 +61,7 @@ describe("keyhole keys", () => {
     );
     printed = "";
     listKeysOfAll(context(), {});
-    expect(printed.split("\n")[0]).toMatch(/^token-hmac {3}\d{13}-[0-9a-f]{8} {2}made 2026-11-22T12:00:00.000Z {2}mints$/);
+    expect(printed.split("\n")[0]).toMatch(/^token-hmac {5}\d{13}-[0-9a-f]{8} {2}made 2026-11-22T12:00:00.000Z {2}mints$/);
   });
 
   it("rotate makes a new key for each purpose, and lets those before it verify as long as what they made can be good", () => {

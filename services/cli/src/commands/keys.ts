@@ -14,6 +14,7 @@ import { socketPath } from "../sockets/socket-path.ts";
 import {
   deriveOverlapMs,
   hasKeys,
+  isAuditPurpose,
   type KeyPurpose,
   keyPurposes,
   type ListedKey,
@@ -63,7 +64,7 @@ export function listKeysOfAll({ config, world, print }: KeysContext, options: { 
   }));
   if (options.json === true) print(`${JSON.stringify({ keys: rows, problems }, undefined, 2)}\n`);
   else {
-    for (const { purpose, id, made, state: does } of rows) print(`${purpose.padEnd(12)} ${id}  made ${made}  ${does}\n`);
+    for (const { purpose, id, made, state: does } of rows) print(`${purpose.padEnd(width)} ${id}  made ${made}  ${does}\n`);
     if (rows.length === 0 && problems.length === 0) print("There are no keys yet: each part makes its own at its first start.\n");
     for (const problem of problems) print(`! ${problem}\n`);
   }
@@ -73,13 +74,13 @@ export function listKeysOfAll({ config, world, print }: KeysContext, options: { 
 /** Makes a new key for one purpose, or for all that have keys, and retires those before it. */
 export function rotateKeysOf(
   { config, world, print }: KeysContext,
-  purpose: KeyPurpose | undefined,
+  purpose: KeyPurpose | "audit" | undefined,
   options: { readonly overlap?: number },
 ): void {
   const state = openExisting(config.stateDir);
-  if (purpose !== undefined && !hasKeys(state, purpose))
+  const wanted = keyPurposes.filter((each) => purpose === undefined || purpose === each || (purpose === "audit" && isAuditPurpose(each)));
+  if (purpose !== undefined && !wanted.some((each) => hasKeys(state, each)))
     throw new Fault("KEY_UNKNOWN", `${purpose} has no keys yet: the part that uses them makes the first one at its first start.`);
-  const wanted = purpose === undefined ? keyPurposes : [purpose];
   requireWritable(state, wanted);
   const purposes = wanted.filter((each) => hasKeys(state, each));
   if (purposes.length === 0) print("There are no keys yet: each part makes its own at its first start.\n");
@@ -87,9 +88,14 @@ export function rotateKeysOf(
     const now = world.now();
     const overlapMs = options.overlap ?? deriveOverlapMs(each, config["token.ttlSeconds"]);
     const id = rotateKeys(state, { purpose: each, now, overlapMs, randomBytes: world.randomBytes });
-    if (overlapMs < deriveOverlapMs(each, config["token.ttlSeconds"]))
-      print(`${each.padEnd(12)} ! some of what the keys before it made is good for longer than that, and will be refused\n`);
-    print(`${each.padEnd(12)} ${id} mints in 5 s; the keys before it verify until ${new Date(now.getTime() + overlapMs).toISOString()}\n`);
+    if (!isAuditPurpose(each) && overlapMs < deriveOverlapMs(each, config["token.ttlSeconds"]))
+      print(`${each.padEnd(width)} ! some of what the keys before it made is good for longer than that, and will be refused\n`);
+    const until = new Date(now.getTime() + overlapMs).toISOString();
+    print(
+      isAuditPurpose(each)
+        ? `${each.padEnd(width)} ${id} signs in 5 s; what the keys before it sign until ${until} stays good\n`
+        : `${each.padEnd(width)} ${id} mints in 5 s; the keys before it verify until ${until}\n`,
+    );
   }
 }
 
@@ -107,12 +113,15 @@ export async function retireKeyOf({ config, world, print }: KeysContext, id: str
   });
   print(
     options.now === true
-      ? `${purpose} ${id} is deleted. Within a second nothing that it made is accepted any more: ${losses[purpose]}\n`
-      : `${purpose} ${id} mints no more, and verifies until ${until.toISOString()}\n`,
+      ? `${purpose} ${id} is deleted. ${isAuditPurpose(purpose) ? "" : "Within a second nothing that it made is accepted any more: "}${losses[purpose]}\n`
+      : `${purpose} ${id} ${isAuditPurpose(purpose) ? "signs" : "mints"} no more, and verifies until ${until.toISOString()}\n`,
   );
   const kind = kinds[purpose];
-  if (options.now === true && kind !== undefined) print(`${purpose.padEnd(12)} ${await endSessions(config.stateDir, kind)}\n`);
+  if (options.now === true && kind !== undefined) print(`${purpose.padEnd(width)} ${await endSessions(config.stateDir, kind)}\n`);
 }
+
+/** Of the longest purpose. */
+const width = Math.max(...keyPurposes.map((purpose) => purpose.length));
 
 const kinds: Readonly<Partial<Record<KeyPurpose, CredentialKind>>> = { "token-hmac": "hmac", "token-jwt": "jwt" };
 
@@ -140,6 +149,8 @@ const losses: Readonly<Record<KeyPurpose, string>> = {
   "token-hmac": "who holds a token of it signs again.",
   "token-jwt": "who holds a token of it signs again.",
   "ticket-hmac": "clients log in again with their tokens, and those whose tokens have expired sign again.",
+  "audit-tokens": "events that it signed before now verify as they did, and nothing that it signs from now on.",
+  "audit-sessions": "events that it signed before now verify as they did, and nothing that it signs from now on.",
 };
 
 const durationUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };

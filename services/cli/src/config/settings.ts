@@ -154,6 +154,16 @@ export const settings = {
     meaning: "Keep a tunnel of Keyhole's own, and ask for its page through the edge; `/health` and `keyhole status` say when it fails.",
   },
   "canary.intervalSeconds": { schema: wholeNumber(1, 3600, 5), fallback: 5, meaning: "How often the canary's page is asked for." },
+  "events.keepDays": {
+    schema: wholeNumber(1, 3650, 90),
+    fallback: 90,
+    meaning: "Events that are older are forgotten; the chain of those that are left can still be verified.",
+  },
+  "events.keepRows": {
+    schema: wholeNumber(1000, 100_000_000, 1_000_000),
+    fallback: 1_000_000,
+    meaning: "More events than this are not kept in one file, whatever their age.",
+  },
   "vana.gatewayUrl": {
     schema: gatewayUrl.optional(),
     fallback: undefined,

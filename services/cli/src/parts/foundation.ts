@@ -27,6 +27,8 @@ export type Foundation = AsyncDisposable & {
   listenerOf(name: ListenerName): { readonly host: string; readonly port: number; readonly fd?: number };
   /** The setting that this process's metrics port stands under in `ports.json`. */
   readonly metricsKey: string;
+  /** What this process is: a part, or `up` for all of them. */
+  readonly processName: PartName | "up";
   /** The public address of a label, with `{label}` in it. */
   readonly publicUrl: string;
   readonly publicScheme: "http" | "https";
@@ -97,6 +99,7 @@ export async function openFoundation(
       return { host: config[listenKeys[name]].host, port: portOf(listenKeys[name]), ...(fd === undefined ? {} : { fd }) };
     },
     metricsKey,
+    processName: isAlone ? "up" : (parts[0] ?? "up"),
     publicUrl,
     publicScheme: publicUrl.startsWith("https:") ? "https" : "http",
     [Symbol.asyncDispose]: () => running.disposeAsync(),

@@ -1,10 +1,9 @@
 /** The plugin: answers frps's hook, owns the sessions, and drives the edge through its door. */
-import { join } from "node:path";
 import type { SessionReader, TokenReader } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
-import { openSessionStore } from "@keyhole/store";
+import { openAuditedSessionStore } from "../audit/audited-stores.ts";
 import { type CommitFigures, createCommitTimes } from "../commit-times.ts";
 import { loopback } from "../listeners.ts";
 import { openKeyRing } from "../state/key-files.ts";
@@ -32,7 +31,7 @@ export async function startPluginPart(
   testSignatures(log);
   await using stack = new AsyncDisposableStack();
   const { timeCommit, read: readCommits } = createCommitTimes(world.monotonicMs);
-  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store"), timeCommit }));
+  const { sessions, trail } = stack.use(await openAuditedSessionStore(foundation, timeCommit));
   const dashboard = createDashboard({
     port: portOf("frps.dashboardPort"),
     user: dashboardUser,
@@ -66,6 +65,7 @@ export async function startPluginPart(
       },
       ttlSeconds: config["token.ttlSeconds"],
       sendKick: ({ runId, metas, timeoutMs }) => kick({ host: loopback, port: portOf("frps.bindPort"), runId, metas, timeoutMs, now }),
+      noteRefusal: trail.noteRefusal,
       readFrps: createReadFrps(dashboard),
       now,
       monotonicMs: world.monotonicMs,

@@ -22,6 +22,7 @@ import {
   type TokenAppStats,
   type TokenService,
 } from "@keyhole/token";
+import type { AuditTrail } from "../audit/audit-trail.ts";
 import { renderClientConfig } from "../client-config.ts";
 import type { TellRevoked } from "../sockets/plugin-socket.ts";
 import { openKeyRing } from "../state/key-files.ts";
@@ -40,6 +41,8 @@ type TokenPartStats = TokenAppStats & { readonly verifications: ReadonlyMap<stri
 export type TokenPartDeps = {
   readonly tokens: TokenStore;
   readonly readStanding: SessionReader["standing"];
+  /** Remembers who was refused. */
+  readonly trail: Pick<AuditTrail, "noteRefusal">;
   readonly readStatus: ReadTunnelStatus;
   /** Called after a revocation is durable. */
   readonly tellRevoked: TellRevoked;
@@ -58,7 +61,7 @@ const invalid: ReadonlySet<RefusalCode> = new Set(["SIGNATURE_INVALID", "SIGNER_
 export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps): Promise<TokenPart> {
   const { config, world, state, internal, portOf, component } = foundation;
   const { now, randomBytes, newRequestId } = world;
-  const { tokens, caPem } = deps;
+  const { tokens, trail, caPem } = deps;
   const log = component("token");
   testSignatures(log);
   const stellar = openStellarServer({ state, secretFile: config["stellar.serverSecretFile"], env: world.env, randomBytes });
@@ -106,12 +109,13 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     readiness: async () => ({ store: await checkStore(() => tokens.check()), ...(await deps.readiness()) }),
     renderClientConfig: (grant, options) => renderClientConfig({ grant, serverName: settings.serverName, caPem: caPem(), ...options }),
     caPem,
+    noteRefusal: trail.noteRefusal,
     now,
     newRequestId,
     log,
     settings,
   });
-  const service = await startTokenService({ app, newRequestId, log, ...foundation.listenerOf("token") });
+  const service = await startTokenService({ app, newRequestId, noteRefusal: trail.noteRefusal, log, ...foundation.listenerOf("token") });
   return { service, stats: () => ({ ...app.stats(), verifications: verifications.counts }), [Symbol.asyncDispose]: () => service.stop() };
 }
 

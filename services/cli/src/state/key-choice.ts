@@ -60,13 +60,19 @@ export function chooseKeys<Key extends KeyFacts>(keys: readonly Key[], now: Date
 /** True when a key is old enough for every process to know it. */
 export const hasKeyWaited = ({ madeAt }: KeyFacts, now: Date): boolean => now.getTime() - madeAt.getTime() >= waitBeforeMintingMs;
 
+/** Words for what keys of a purpose do. */
+type KeyWords = { readonly mint: string; readonly end: (end: string) => string };
+
+const usualWords: KeyWords = { mint: "mint", end: (end) => `ended ${end}` };
+
 /** What a key does now, in words for a person. */
-export function describeKey(key: KeyFacts, choice: KeyChoice<KeyFacts>, now: Date): string {
+export function describeKey(key: KeyFacts, choice: KeyChoice<KeyFacts>, now: Date, words = usualWords): string {
   const end = key.retiredUntil?.toISOString();
-  if (!choice.good.some(({ id }) => id === key.id)) return `ended ${end}`;
+  if (!choice.good.some(({ id }) => id === key.id)) return words.end(end ?? "");
   const isMinting = choice.minting?.id === key.id;
-  if (end !== undefined) return isMinting ? `mints while its successor waits; verifies until ${end}` : `verifies until ${end}`;
-  if (isMinting) return "mints";
+  const mints = `${words.mint}s`;
+  if (end !== undefined) return isMinting ? `${mints} while its successor waits; verifies until ${end}` : `verifies until ${end}`;
+  if (isMinting) return mints;
   const waits = Math.ceil((key.madeAt.getTime() + waitBeforeMintingMs - now.getTime()) / 1000);
-  return waits > 0 ? `waits ${waits} s before it mints` : "verifies";
+  return waits > 0 ? `waits ${waits} s before it ${mints}` : "verifies";
 }

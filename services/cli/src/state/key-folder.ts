@@ -35,9 +35,7 @@ export function openKeyFolder(options: {
   const { place, now, log } = options;
   let lookedAt = now().getTime();
   let changedAt = readChangeTime(place);
-  let keys = readKeys(place, [], (fault) => {
-    throw fault;
-  });
+  let keys = readEveryKey(place);
   let choice = chooseKeys(keys, now());
   let chosenAt = lookedAt;
   let complaints = new Set<string>();
@@ -83,6 +81,13 @@ export function listKeys(place: KeyPlace, onFault: (fault: Fault) => void = () =
     const madeAt = parseKeyId(id);
     if (madeAt === undefined) return [];
     return [{ id, madeAt, retiredUntil: marks.has(`${id}.retired`) ? readMark(place, id, onFault) : undefined }];
+  });
+}
+
+/** Every key of a folder that has a form of one, retired or not. Throws `Fault("KEYS_UNREADABLE")` for one that cannot be read. */
+export function readEveryKey(place: KeyPlace): readonly StoredKey[] {
+  return readKeys(place, [], (fault) => {
+    throw fault;
   });
 }
 

@@ -15,6 +15,7 @@ import {
   readTunnelToken,
 } from "@keyhole/core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openCheckpointSigner } from "./audit-key.ts";
 import { openKeyRing } from "./key-files.ts";
 import { deriveOverlapMs, keyPurposes, listPurpose, retireKey, rotateKeys } from "./key-rotation.ts";
 import { openSigningKeys, openVerifyKeys } from "./signing-keys.ts";
@@ -126,8 +127,8 @@ describe("the rotation of keys", () => {
   });
 
   it("gives what it made as long as anything it made can be good", () => {
-    expect(keyPurposes.map((purpose) => deriveOverlapMs(purpose, 600) / hour)).toEqual([25, 25, 720]);
-    expect(keyPurposes.map((purpose) => deriveOverlapMs(purpose, 30 * 86_400) / hour)).toEqual([721, 721, 720]);
+    expect(keyPurposes.map((purpose) => deriveOverlapMs(purpose, 600) / hour)).toEqual([25, 25, 720, 1 / 60, 1 / 60]);
+    expect(keyPurposes.map((purpose) => deriveOverlapMs(purpose, 30 * 86_400) / hour)).toEqual([721, 721, 720, 1 / 60, 1 / 60]);
   });
 
   it("keeps modes: for the group in a shared directory where others read, for the owner alone where not", () => {
@@ -136,9 +137,20 @@ describe("the rotation of keys", () => {
     openRing("token-hmac", true);
     openRing("ticket-hmac", false);
     openSigningKeys({ state, now, randomBytes, log });
+    for (const writer of ["tokens", "sessions"] as const)
+      openCheckpointSigner({ state, writer, signedWith: undefined, now, randomBytes, log });
     pass(10_000);
     for (const purpose of keyPurposes) rotate(purpose);
-    const modes = ["token-hmac", "token-jwt", "token-jwt-public", "ticket-hmac"].map((folder) => {
+    const folders = [
+      "token-hmac",
+      "token-jwt",
+      "token-jwt-public",
+      "ticket-hmac",
+      "audit-tokens",
+      "audit-sessions",
+      "audit-sessions-public",
+    ];
+    const modes = folders.map((folder) => {
       const path = join(dir, "keys", folder);
       const files = new Set(readdirSync(path).map((name) => (statSync(join(path, name)).mode & 0o777).toString(8)));
       return [folder, (statSync(path).mode & 0o7777).toString(8), ...files];
@@ -148,6 +160,9 @@ describe("the rotation of keys", () => {
       ["token-jwt", "700", "600"],
       ["token-jwt-public", "2750", "640"],
       ["ticket-hmac", "700", "600"],
+      ["audit-tokens", "700", "600"],
+      ["audit-sessions", "700", "600"],
+      ["audit-sessions-public", "2750", "640"],
     ]);
   });
 });

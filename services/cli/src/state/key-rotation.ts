@@ -8,13 +8,16 @@ import { Fault, publicKeyOfSeed } from "@keyhole/core";
 import { chooseKeys, describeKey, hasKeyWaited, type KeyFacts, printKeyId } from "./key-choice.ts";
 import { describeFolderOwner, type KeyPlace, listKeys, removeKey, writeKey, writeMark } from "./key-folder.ts";
 import type { FileOwner } from "./private-file.ts";
-import { publishedFileMode, signingKeyPlaces } from "./signing-keys.ts";
+import { publishedFileMode, seedPlaces } from "./signing-keys.ts";
 
 /** What keys are for, in the order in which they are told of. */
-export const keyPurposes = ["token-hmac", "token-jwt", "ticket-hmac"] as const;
+export const keyPurposes = ["token-hmac", "token-jwt", "ticket-hmac", "audit-tokens", "audit-sessions"] as const;
 
 /** One of them. */
 export type KeyPurpose = (typeof keyPurposes)[number];
+
+/** True for what signs the chain of events: what such a key has signed is verified for ever. */
+export const isAuditPurpose = (purpose: KeyPurpose): purpose is "audit-tokens" | "audit-sessions" => purpose.startsWith("audit-");
 
 /** A key as it is told of. */
 export type ListedKey = KeyFacts & { readonly purpose: KeyPurpose; readonly state: string };
@@ -26,15 +29,21 @@ const overlapMs: Readonly<Record<KeyPurpose, (ttlSeconds: number) => number>> = 
   "token-hmac": (ttlSeconds) => Math.max(ttlSeconds + 3600, 25 * 3600) * 1000,
   "token-jwt": (ttlSeconds) => Math.max(ttlSeconds + 3600, 25 * 3600) * 1000,
   "ticket-hmac": () => 30 * 86_400_000,
+  // It signs on until its successor has waited; what it has signed by then stays good.
+  "audit-tokens": () => 60_000,
+  "audit-sessions": () => 60_000,
 };
 
 /** For how long a retired key must verify, so that nothing good that it made is refused. */
 export const deriveOverlapMs = (purpose: KeyPurpose, ttlSeconds: number): number => overlapMs[purpose](ttlSeconds);
 
+/** The folder that says which keys of a purpose there are. */
+export const listedPlace = (stateDir: string, purpose: KeyPurpose): KeyPlace => placesOf(stateDir, purpose).listed;
+
 /** The folder that says which keys there are, and the one of the secrets. */
 function placesOf(stateDir: string, purpose: KeyPurpose): { readonly listed: KeyPlace; readonly secret: KeyPlace } {
-  if (purpose === "token-jwt") {
-    const { seeds, published } = signingKeyPlaces(stateDir);
+  if (purpose === "token-jwt" || isAuditPurpose(purpose)) {
+    const { seeds, published } = seedPlaces(stateDir, purpose);
     return { listed: published, secret: seeds };
   }
   const dir = join(stateDir, "keys", purpose);
@@ -42,13 +51,15 @@ function placesOf(stateDir: string, purpose: KeyPurpose): { readonly listed: Key
   return { listed: place, secret: place };
 }
 
+const auditWords = { mint: "sign", end: (end: string) => `signed until ${end}` };
+
 /** The keys of a purpose, newest first. Throws `Fault("KEYS_UNREADABLE")` when this user may not look. */
 export function listPurpose(state: KeysOf, purpose: KeyPurpose, now: Date): readonly ListedKey[] {
   const keys = listKeys(placesOf(state.path, purpose).listed);
   const choice = chooseKeys(keys, now);
   return [...keys]
     .sort((first, second) => (first.id < second.id ? 1 : -1))
-    .map((key) => ({ ...key, purpose, state: describeKey(key, choice, now) }));
+    .map((key) => ({ ...key, purpose, state: describeKey(key, choice, now, isAuditPurpose(purpose) ? auditWords : undefined) }));
 }
 
 /** Throws `Fault("STATE_UNWRITABLE")` unless this user may write the keys of all these purposes: nothing is done by halves. */
@@ -142,12 +153,12 @@ function findPurpose(state: KeysOf, id: string): KeyPurpose {
 function remove(state: KeysOf, purpose: KeyPurpose, id: string): void {
   const { listed, secret } = placesOf(state.path, purpose);
   removeKey(secret, id);
-  if (listed.dir !== secret.dir) removeKey(listed, id);
+  if (listed.dir !== secret.dir && !isAuditPurpose(purpose)) removeKey(listed, id);
 }
 
 /** Of what lies where the marks lie. */
 const modeOf = (state: KeysOf, purpose: KeyPurpose): number =>
-  purpose === "token-hmac" ? state.fileMode : purpose === "token-jwt" ? publishedFileMode(state.isShared) : 0o600;
+  purpose === "token-hmac" ? state.fileMode : purpose === "ticket-hmac" ? 0o600 : publishedFileMode(state.isShared);
 
 /** Root's files would be closed to the part that needs them. */
 function ownerFor(dir: string): FileOwner | undefined {

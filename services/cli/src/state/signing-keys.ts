@@ -24,11 +24,14 @@ export type SigningKeys = {
   all(): readonly SigningKey[];
 };
 
-/** Where the seeds are, and where their public halves. */
-export function signingKeyPlaces(stateDir: string): { readonly seeds: KeyPlace; readonly published: KeyPlace } {
-  const publicDir = join(stateDir, "keys", "token-jwt-public");
+/** Where seeds are, and where their public halves. */
+export type SeedPlaces = { readonly seeds: KeyPlace; readonly published: KeyPlace };
+
+/** The two folders of a purpose that signs. */
+export function seedPlaces(stateDir: string, purpose: "token-jwt" | "audit-tokens" | "audit-sessions"): SeedPlaces {
+  const publicDir = join(stateDir, "keys", `${purpose}-public`);
   return {
-    seeds: { dir: join(stateDir, "keys", "token-jwt"), marksDir: publicDir, extension: "key" },
+    seeds: { dir: join(stateDir, "keys", purpose), marksDir: publicDir, extension: "key" },
     published: { dir: publicDir, marksDir: publicDir, extension: "pub" },
   };
 }
@@ -43,19 +46,11 @@ export function openSigningKeys(options: {
   readonly randomBytes: (length: number) => Uint8Array;
   readonly log: Pick<Log, "warn">;
 }): SigningKeys {
-  const { state, now, randomBytes, log } = options;
-  const { seeds, published } = signingKeyPlaces(state.path);
-  state.folder("keys");
-  makePrivateDirectory(seeds.dir);
-  makePublishedDirectory(published.dir, state.isShared);
-  const mode = publishedFileMode(state.isShared);
-  if (listKeys(seeds).length === 0) {
-    const [id, seed] = [printKeyId(now(), randomBytes(4)), randomBytes(32)];
-    writeKey(published, id, publicKeyOfSeed(seed), mode);
-    writeKey(seeds, id, seed, 0o600);
-  }
-  const read = openKeyFolder({ place: seeds, now, log });
-  for (const { id, bytes } of read().good) publish(published, id, publicKeyOfSeed(bytes), mode);
+  const { state } = options;
+  const places = seedPlaces(state.path, "token-jwt");
+  const { seeds } = places;
+  makeSeedFolders(state, places);
+  const read = openSeeds({ ...options, places });
   const all = ({ minting, good }: KeyChoice<StoredKey>): readonly SigningKey[] =>
     [...(minting === undefined ? [] : [minting]), ...good.filter((key) => key !== minting)].map(({ id, bytes }) => ({ id, seed: bytes }));
   return {
@@ -69,14 +64,42 @@ export function openSigningKeys(options: {
   };
 }
 
+/** Makes the folders: the seeds their owner's alone, the public halves the group's to read. */
+export function makeSeedFolders(state: StateDirectory, { seeds, published }: SeedPlaces): void {
+  state.folder("keys");
+  makePrivateDirectory(seeds.dir);
+  makePublishedDirectory(published.dir, state.isShared);
+}
+
+/** Opens the seeds in folders that are there, making the first when there is none, and publishes what is not published. Throws `Fault("KEYS_UNREADABLE")`. */
+export function openSeeds(options: {
+  readonly state: StateDirectory;
+  readonly places: SeedPlaces;
+  readonly now: () => Date;
+  readonly randomBytes: (length: number) => Uint8Array;
+  readonly log: Pick<Log, "warn">;
+}): () => KeyChoice<StoredKey> {
+  const { state, places, now, randomBytes, log } = options;
+  const { seeds, published } = places;
+  const mode = publishedFileMode(state.isShared);
+  if (listKeys(seeds).length === 0) {
+    const [id, seed] = [printKeyId(now(), randomBytes(4)), randomBytes(32)];
+    writeKey(published, id, publicKeyOfSeed(seed), mode);
+    writeKey(seeds, id, seed, 0o600);
+  }
+  const read = openKeyFolder({ place: seeds, now, log });
+  for (const { id, bytes } of read().good) publish(published, id, publicKeyOfSeed(bytes), mode);
+  return read;
+}
+
 /** Opens the public halves, for whoever verifies. None are there before the token service has run for the first time. Throws `Fault("KEYS_UNREADABLE")`. */
 export function openVerifyKeys(options: {
-  readonly state: StateDirectory;
+  readonly state: Pick<StateDirectory, "path">;
   readonly now: () => Date;
   readonly log: Pick<Log, "warn">;
 }): ReadVerifyKeys {
   const { state, now, log } = options;
-  const read = openKeyFolder({ place: signingKeyPlaces(state.path).published, now, log });
+  const read = openKeyFolder({ place: seedPlaces(state.path, "token-jwt").published, now, log });
   let last: { readonly choice: KeyChoice<StoredKey> | undefined; readonly keys: readonly VerifyKey[] } = { choice: undefined, keys: [] };
   return () => {
     const choice = read();

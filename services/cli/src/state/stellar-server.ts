@@ -45,7 +45,7 @@ export function openStellarServer(options: {
 const lookEveryMs = 1000;
 
 /** Reads the address where it is published. Undefined until the token service has run; what was read last holds when it cannot be read. */
-export function readStellarAddress(state: StateDirectory, now: () => Date): () => string | undefined {
+export function readStellarAddress(state: Pick<StateDirectory, "path">, now: () => Date): () => string | undefined {
   const file = join(folder(state.path), "address");
   let address: string | undefined;
   let lookedAt = Number.NEGATIVE_INFINITY;

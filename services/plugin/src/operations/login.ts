@@ -54,7 +54,7 @@ export function createLogin(deps: LoginDeps): (login: LoginContent, ids: CallIds
     if (!session.granted) {
       const { code } = session.refusal;
       log.info({ event: "login.refused", code, ...ids, source, label: session.label }, "login refused");
-      return refusals.answer(session.refusal);
+      return refusals.answer(session.refusal, session.label);
     }
     const { label, ticket, id, generation } = session.value;
     log.info(
