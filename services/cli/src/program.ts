@@ -1,13 +1,15 @@
 /**
- * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 5 degraded,
- * 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
+ * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found,
+ * 5 degraded, 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
  */
 import { Fault } from "@keyhole/core";
 import { FrpFault } from "@keyhole/frp";
 import { Argument, Command, CommanderError, Option } from "commander";
+import { type BackupOptions, runBackup } from "./commands/backup.ts";
 import { runConfigCheck, runConfigShow } from "./commands/config.ts";
 import { listKeysOfAll, openKeysContext, parseOverlap, retireKeyOf, rotateKeysOf } from "./commands/keys.ts";
 import { type PartOptions, runPart } from "./commands/part.ts";
+import { type RestoreOptions, runRestore } from "./commands/restore.ts";
 import { runStatus } from "./commands/status.ts";
 import { runUp, type UpOptions } from "./commands/up.ts";
 import { logLevels } from "./log.ts";
@@ -70,6 +72,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .option("--json", "as JSON")
     .action(runConfigShow);
   addKeysCommands(program, configOption);
+  addBackupCommands(program, configOption);
   nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -118,6 +121,26 @@ function addKeysCommands(program: Command, configOption: Option): void {
     .action((id: string, options: { config?: string; now?: boolean }) => retireKeyOf(openKeysContext(options), id, options));
 }
 
+function addBackupCommands(program: Command, configOption: Option): void {
+  program
+    .command("backup")
+    .description("copy both stores into one file, while everything runs; it is read again and checked")
+    .argument("<file>", "it must not be there yet")
+    .addOption(configOption)
+    .option("--with-keys", "the keys too: whoever has the file can then make tokens for every wallet")
+    .option("--force", "replace a file that is there")
+    .option("--json", "as JSON")
+    .action((file: string, options: BackupOptions) => runBackup(file, options));
+  program
+    .command("restore")
+    .description("put a backup in place; no revocation, block or spent proof is undone, and every client signs again")
+    .argument("<file>", "what keyhole backup has written")
+    .addOption(configOption)
+    .option("--check", "only tell whether the backup is good; changes nothing")
+    .option("--json", "as JSON")
+    .action((file: string, options: RestoreOptions) => runRestore(file, options));
+}
+
 /** A flag for a secret would show it to every user of the machine. */
 const secretFlag = /unknown option '--?[a-z-]*(?:secret|password|token|key|credential|signature|seed)/i;
 
@@ -136,6 +159,7 @@ function report(error: unknown): number {
     return 1;
   }
   process.stderr.write(`keyhole: ${code}: ${(error as Error).message}\n`);
+  if (code === "BACKUP_MISSING") return 3;
   return lastingFault.test(code) ? 78 : 1;
 }
 
