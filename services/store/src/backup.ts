@@ -31,11 +31,13 @@ export async function copyStore(options: {
   readonly path: string;
   readonly writer: EventWriter;
   readonly to: string;
+  /** Also of a file that has lost its log. */
+  readonly salvages?: boolean;
   readonly onProgress?: CopyProgress;
 }): Promise<void> {
-  const { path, writer, to, onProgress } = options;
+  const { path, writer, to, salvages = false, onProgress } = options;
   try {
-    const db = openForReading(path, readMigrations(writer), 1);
+    const db = openForReading(path, readMigrations(writer), { oldest: 1, salvages });
     try {
       // In a read transaction of its own the source stands still for SQLite, however much is written to it meanwhile.
       db.exec("BEGIN");

@@ -95,6 +95,13 @@ export function wasLogLost(path: string): boolean {
   return stats !== undefined && statFile(`${path}-wal`) === undefined && isMarked(path, stats);
 }
 
+const lostLogFault = (path: string): Fault =>
+  corruptFault(
+    path,
+    `it was not closed in order, and its log (${path}-wal), which held what was written last, has been removed. ` +
+      `Put that back; or, if you are sure that nothing is missing, delete ${markOf(path)}`,
+  );
+
 /**
  * Opens the file of the one writer: makes it when there is none, checks it, brings its schema up to date.
  * Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`.
@@ -112,19 +119,29 @@ export function prepareFile(path: string, known: readonly Migration[], log: Log)
   }
 }
 
+/** `relaxed` commits are not on the disk when they are answered: what the port promises is not kept. Only for measuring what it costs. */
+export type Durability = "durable" | "relaxed";
+
 /** Opens a finished file for writing, with the durability that the port promises. */
-export function openForWriting(path: string, known: readonly Migration[]): Database.Database {
+export function openForWriting(path: string, known: readonly Migration[], durability: Durability = "durable"): Database.Database {
   return opened(new Database(path, { fileMustExist: true, timeout: busyTimeoutMs }), (db) => {
     applyPragmas(db);
+    if (durability === "relaxed") db.pragma("synchronous = NORMAL");
     checkSchema(db, path, known);
   });
 }
 
 /**
  * Opens a finished file for reading. Its schema must have the step `oldest`: a reader may be of a newer version than the
- * file's writer, which migrates it when it starts.
+ * file's writer, which migrates it when it starts. A file that has lost its log is opened only for who `salvages` what there is:
+ * it would be read as it was some time ago, and a new log would lie beside it.
  */
-export function openForReading(path: string, known: readonly Migration[], oldest = known.length): Database.Database {
+export function openForReading(
+  path: string,
+  known: readonly Migration[],
+  { oldest = known.length, salvages = false }: { readonly oldest?: number; readonly salvages?: boolean } = {},
+): Database.Database {
+  if (!salvages && wasLogLost(path)) throw lostLogFault(path);
   return opened(new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs }), (db) => {
     checkSchema(db, path, known);
     if (schemaVersion(db) >= oldest) return;
@@ -161,13 +178,7 @@ function syncFolderOf(path: string): void {
 
 function checkAndMigrate(path: string, known: readonly Migration[], log: Log): void {
   if (statFile(path)?.size === 0) throw corruptFault(path, "it is empty");
-  if (wasLogLost(path)) {
-    throw corruptFault(
-      path,
-      `it was not closed in order, and its log (${path}-wal), which held what was written last, has been removed. ` +
-        `Put that back; or, if you are sure that nothing is missing, delete ${markOf(path)}`,
-    );
-  }
+  if (wasLogLost(path)) throw lostLogFault(path);
   const db = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
   try {
     const found = db.pragma("quick_check(1)", { simple: true });

@@ -22,6 +22,9 @@ export function identifyWithLog(path: string): string | undefined {
   return file === undefined ? undefined : [file, ...["-wal", "-shm"].map((suffix) => identifyFile(path + suffix))].join(" ");
 }
 
+/** Compares what `identifyWithLog` told, without log and index. */
+export const isSameFile = (one: string | undefined, other: string | undefined): boolean => one?.split(" ")[0] === other?.split(" ")[0];
+
 /** Which file lies at a path, as `identify` tells it. */
 export type FileGlance = {
   /** As it was within the last 100 ms. */

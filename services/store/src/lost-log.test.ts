@@ -2,14 +2,25 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, renameSync, rmSync } from "node:fs";
+import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { at, signedOrder } from "../test/signed-orders.ts";
 import { eventually, faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
-import { openTokenReader, openTokenStore } from "./index.ts";
+import { copyStore, openTokenReader, openTokenStore } from "./index.ts";
 
 const program = fileURLToPath(new URL("../test/order-tokens.ts", import.meta.url));
+
+/** What is read in the next 250 ms. */
+async function observeReads<T>(read: () => Promise<T>): Promise<readonly T[]> {
+  const found: T[] = [];
+  for (let reads = 0; reads < 25; reads += 1) {
+    await pause(10);
+    found.push(await read());
+  }
+  return found;
+}
 
 /** Leaves what a writer leaves that is killed. */
 async function killWriter(path: string): Promise<void> {
@@ -26,6 +37,11 @@ test("6: a file whose writer was killed is refused without its log, and is whole
   renameSync(`${path}-wal`, folder.file("kept"));
   const fault = await faultOf(openTokenStore({ path, log: silentLog }));
   expect([fault.code, fault.message]).toEqual(["STORE_CORRUPT", expect.stringContaining("tokens.db.open")]);
+  // Nor does a reader take it for what it was then, or a copy.
+  await using reader = await openTokenReader({ path });
+  expect((await faultOf(reader.notBefore(labelOf(1)))).code).toBe("STORE_UNAVAILABLE");
+  expect((await faultOf(copyStore({ path, writer: "tokens", to: folder.file("copy") }))).code).toBe("STORE_CORRUPT");
+  expect(existsSync(`${path}-wal`)).toBe(false);
   renameSync(folder.file("kept"), `${path}-wal`);
   {
     await using store = await openTokenStore({ path, log: silentLog });
@@ -62,6 +78,8 @@ test.each([
       await store.revoke(signedOrder("before", { label: labelOf(1), now: at(10) }));
       expect(await reader.notBefore(labelOf(1))).toEqual(at(11));
       for (const suffix of suffixes) rmSync(path + suffix);
+      // Also while nobody writes, and the reader has looked again at what lies there.
+      for (const found of await observeReads(() => reader.notBefore(labelOf(1)))) expect(found).toEqual(at(11));
       await store.revoke(signedOrder("after", { label: labelOf(2), now: at(20) }));
       await eventually(async () => expect(await reader.notBefore(labelOf(2))).toEqual(at(21)));
       expect(await reader.notBefore(labelOf(1))).toEqual(at(11));

@@ -8,8 +8,8 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { openForReading } from "./database-file.ts";
-import { createFileGlance, identifyWithLog } from "./file-glance.ts";
+import { openForReading, wasLogLost } from "./database-file.ts";
+import { createFileGlance, identifyWithLog, isSameFile } from "./file-glance.ts";
 import { type Migration, schemaVersion } from "./migrations.ts";
 import { asUnavailable } from "./sqlite-fault.ts";
 
@@ -51,11 +51,13 @@ export function openReader<Queries>(options: {
       throw new Fault("STORE_UNAVAILABLE", `${path} was removed while in use. Put a backup in its place and restart its writer.`);
     }
     wasSeen = true;
-    if (live !== undefined && live.files !== files) drop(); // a backup was put in its place, or its log was removed
+    // A backup was put in its place, or its log was removed and there is another one. As long as there is none, the writer, if it
+    // lives, still writes to the one that is open here.
+    if (live !== undefined && live.files !== files && !(isSameFile(live.files, files) && wasLogLost(path))) drop();
     try {
       if (live !== undefined && live.schema < migrations.length && schemaVersion(live.db) !== live.schema) drop();
       if (live === undefined) {
-        const db = openForReading(path, migrations, oldestSchema);
+        const db = openForReading(path, migrations, { oldest: oldestSchema });
         try {
           const schema = schemaVersion(db); // before `prepare`: what is migrated in between is noticed at the next read
           const queries = prepare(db);

@@ -38,7 +38,7 @@ export async function openFormer(options: {
     if (statFile(path) === undefined) return nothing;
     const hadLog = !wasLogLost(path);
     for (const suffix of ["", "-journal", "-wal", "-shm"]) rmSync(scratch + suffix, { force: true });
-    await copyStore({ path, writer, to: scratch });
+    await copyStore({ path, writer, to: scratch, salvages: true });
     db = new Database(scratch, { fileMustExist: true });
     const isSound = db.pragma("integrity_check(1)", { simple: true }) === "ok";
     const known = readMigrations(writer);

@@ -46,7 +46,7 @@ export function asUnavailable(path: string, tried: "read" | "written" | "opened"
 export function corruptFault(path: string, found: string, cause?: unknown): Fault {
   return new Fault(
     "STORE_CORRUPT",
-    `${path} cannot be used: ${found}. Stop the services and put a backup in its place: keyhole restore FILE keeps the file that is there, ` +
+    `${path} cannot be used: ${found.replaceAll(/\s+/g, " ")}. Stop the services and put a backup in its place: keyhole restore FILE keeps the file that is there, ` +
       `and carries over what can be read of it (copies made before a migration are called ${path}.before-<number>). ` +
       `Without a backup, save what can be read: sqlite3 '${path}' .recover | sqlite3 '${path}.recovered'`,
     { cause },

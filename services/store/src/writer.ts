@@ -8,7 +8,7 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { markOpen, openForWriting, prepareFile, unmarkOpen } from "./database-file.ts";
+import { type Durability, markOpen, openForWriting, prepareFile, unmarkOpen } from "./database-file.ts";
 import { createFileGlance, identifyFile, identifyWithLog } from "./file-glance.ts";
 import type { Log } from "./log.ts";
 import type { Migration } from "./migrations.ts";
@@ -70,8 +70,9 @@ export function openWriter<Queries>(options: {
   prepare(db: Database): Queries;
   /** The journal among what `prepare` made, where there is one. */
   journalOf?(queries: Queries): Journal;
+  durability?: Durability;
 }): Writer<Queries> {
-  const { path, migrations, log, prepare, journalOf } = options;
+  const { path, migrations, log, prepare, journalOf, durability = "durable" } = options;
   prepareFile(path, migrations, log);
   const file = createFileGlance(path, identifyFile);
   const identity = file.look();
@@ -85,7 +86,7 @@ export function openWriter<Queries>(options: {
   let checking: Promise<void> | undefined;
 
   function open(): Live<Queries> {
-    const db = openForWriting(path, migrations);
+    const db = openForWriting(path, migrations, durability);
     try {
       const statements = {
         "BEGIN IMMEDIATE": db.prepare("BEGIN IMMEDIATE"),
