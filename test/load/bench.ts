@@ -7,6 +7,7 @@ import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readFlags } from "../../scripts/read-flags.mjs";
 import { startBareFrps } from "./bare-frps.ts";
+import { measureDurability } from "./durability.ts";
 import { measureFirstAnswer } from "./first-answer.ts";
 import type { FloorTold } from "./floor-worker.ts";
 import { measureHerd } from "./herd.ts";
@@ -29,6 +30,7 @@ const full = {
   memory: { tunnels: 200, settleSeconds: 3, restSeconds: 10 },
   proofs: { rounds: 5, seconds: 2 },
   tokenLoad: { rounds: 3, tokens: 5000 },
+  durability: { rounds: 5, orders: 10_000 },
   hookLoad: { rounds: 3, logins: 6000 },
   herd: { logins: 10_000, seconds: 5 },
   takeovers: { takeovers: 1000, wallets: 10 },
@@ -40,6 +42,7 @@ const quick: typeof full = {
   memory: { tunnels: 40, settleSeconds: 1, restSeconds: 3 },
   proofs: { rounds: 3, seconds: 0.6 },
   tokenLoad: { rounds: 1, tokens: 2000 },
+  durability: { rounds: 3, orders: 3000 },
   hookLoad: { rounds: 1, logins: 2000 },
   herd: { logins: 2000, seconds: 1 },
   takeovers: { takeovers: 60, wallets: 5 },
@@ -85,6 +88,7 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
   await step("recovery", `${recovery.clients} clients after frps is killed`, () => measureRecovery(stage, { appPort: port, ...recovery }));
   await step("hookLoad", "the hook under load", () => measureHookLoad(stage, { floorPort: port, ...sizes.hookLoad }));
   await step("herd", `a herd of ${sizes.herd.logins} at the hook`, () => measureHerd(stage, sizes.herd));
+  await step("durability", "commits at FULL against NORMAL", () => measureDurability(stage, sizes.durability));
   await step("proofs", "proofs", () => measureProofs(stage, sizes.proofs));
   return measured;
 }

@@ -6,10 +6,12 @@ import { Fault } from "@keyhole/core";
 import { FrpFault } from "@keyhole/frp";
 import { Argument, Command, CommanderError, Option } from "commander";
 import { runAuditVerify } from "./commands/audit.ts";
+import { type BackupOptions, runBackup } from "./commands/backup.ts";
 import { runConfigCheck, runConfigShow } from "./commands/config.ts";
 import { type EventsOptions, parseAddress, parseEventName, parseLimit, parseSince, runEvents } from "./commands/events.ts";
 import { listKeysOfAll, openKeysContext, parseOverlap, retireKeyOf, rotateKeysOf } from "./commands/keys.ts";
 import { type PartOptions, runPart } from "./commands/part.ts";
+import { type RestoreOptions, runRestore } from "./commands/restore.ts";
 import { runStatus } from "./commands/status.ts";
 import { runTokenInspect } from "./commands/token.ts";
 import { runUp, type UpOptions } from "./commands/up.ts";
@@ -75,6 +77,7 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .action(runConfigShow);
   addKeysCommands(program, configOption);
   addHistoryCommands(program, configOption);
+  addBackupCommands(program, configOption);
   nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -173,6 +176,26 @@ function addHistoryCommands(program: Command, configOption: Option): void {
     });
 }
 
+function addBackupCommands(program: Command, configOption: Option): void {
+  program
+    .command("backup")
+    .description("copy both stores into one file, while everything runs; it is read again and checked")
+    .argument("<file>", "it must not be there yet")
+    .addOption(configOption)
+    .option("--with-keys", "the keys too: whoever has the file can then make tokens for every wallet")
+    .option("--force", "replace a file that is there")
+    .option("--json", "as JSON")
+    .action((file: string, options: BackupOptions) => runBackup(file, options));
+  program
+    .command("restore")
+    .description("put a backup in place; no revocation, block or spent proof is undone, and every client signs again")
+    .argument("<file>", "what keyhole backup has written")
+    .addOption(configOption)
+    .option("--check", "only tell whether the backup is good; changes nothing")
+    .option("--json", "as JSON")
+    .action((file: string, options: RestoreOptions) => runRestore(file, options));
+}
+
 /** A flag for a secret would show it to every user of the machine. */
 const secretFlag = /unknown option '--?[a-z-]*(?:secret|password|token|key|credential|signature|seed)/i;
 
@@ -191,6 +214,7 @@ function report(error: unknown): number {
     return 1;
   }
   process.stderr.write(`keyhole: ${code}: ${(error as Error).message}\n`);
+  if (code === "BACKUP_MISSING") return 3;
   return lastingFault.test(code) ? 78 : 1;
 }
 

@@ -5,7 +5,19 @@
  * Nothing here opens an existing database file by other means than SQLite: closing any descriptor of it would drop every
  * lock that this process holds on it (fcntl(2); https://sqlite.org/howtocorrupt.html §2.2).
  */
-import { chmodSync, closeSync, fchmodSync, fsyncSync, openSync, renameSync, rmSync, type Stats, statSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  fchmodSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { Fault } from "@keyhole/core";
 import Database from "better-sqlite3";
@@ -32,6 +44,64 @@ export function statFile(path: string): Stats | undefined {
   }
 }
 
+/** Lies beside a file that is being written, and names it by device and inode: a log (`-wal`) belongs to it. */
+const markOf = (path: string): string => `${path}.open`;
+
+const identityOf = ({ dev, ino }: Stats): string => `${dev}:${ino}`;
+
+/** Says that this file has a log, which must be there when it is opened again. Durable when it returns. Throws `STORE_UNAVAILABLE`. */
+export function markOpen(path: string): void {
+  const stats = statFile(path);
+  if (stats === undefined || statFile(`${path}-wal`) === undefined || isMarked(path, stats)) return;
+  try {
+    writeMark(markOf(path), identityOf(stats));
+    syncFolderOf(path);
+  } catch (error) {
+    throw withErrno(path, error);
+  }
+}
+
+function isMarked(path: string, stats: Stats): boolean {
+  try {
+    return readFileSync(markOf(path), "utf8") === identityOf(stats);
+  } catch {
+    return false;
+  }
+}
+
+function writeMark(mark: string, text: string): void {
+  const fresh = `${mark}.new`;
+  rmSync(fresh, { force: true });
+  const file = openSync(fresh, "wx", fileMode);
+  try {
+    fchmodSync(file, fileMode);
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(fresh, mark);
+}
+
+/** Everything that the log held is in the file: it may go. */
+export function unmarkOpen(path: string): void {
+  rmSync(markOf(path), { force: true });
+}
+
+/** True when the file was not closed in order and the log that it had then is gone: what was acknowledged last is missing. */
+export function wasLogLost(path: string): boolean {
+  const stats = statFile(path);
+  // Of another file it says nothing: a backup was put in place.
+  return stats !== undefined && statFile(`${path}-wal`) === undefined && isMarked(path, stats);
+}
+
+const lostLogFault = (path: string): Fault =>
+  corruptFault(
+    path,
+    `it was not closed in order, and its log (${path}-wal), which held what was written last, has been removed. ` +
+      `Put that back; or, if you are sure that nothing is missing, delete ${markOf(path)}`,
+  );
+
 /**
  * Opens the file of the one writer: makes it when there is none, checks it, brings its schema up to date.
  * Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`.
@@ -49,19 +119,29 @@ export function prepareFile(path: string, known: readonly Migration[], log: Log)
   }
 }
 
+/** `relaxed` commits are not on the disk when they are answered: what the port promises is not kept. Only for measuring what it costs. */
+export type Durability = "durable" | "relaxed";
+
 /** Opens a finished file for writing, with the durability that the port promises. */
-export function openForWriting(path: string, known: readonly Migration[]): Database.Database {
+export function openForWriting(path: string, known: readonly Migration[], durability: Durability = "durable"): Database.Database {
   return opened(new Database(path, { fileMustExist: true, timeout: busyTimeoutMs }), (db) => {
     applyPragmas(db);
+    if (durability === "relaxed") db.pragma("synchronous = NORMAL");
     checkSchema(db, path, known);
   });
 }
 
 /**
  * Opens a finished file for reading. Its schema must have the step `oldest`: a reader may be of a newer version than the
- * file's writer, which migrates it when it starts.
+ * file's writer, which migrates it when it starts. A file that has lost its log is opened only for who `salvages` what there is:
+ * it would be read as it was some time ago, and a new log would lie beside it.
  */
-export function openForReading(path: string, known: readonly Migration[], oldest = known.length): Database.Database {
+export function openForReading(
+  path: string,
+  known: readonly Migration[],
+  { oldest = known.length, salvages = false }: { readonly oldest?: number; readonly salvages?: boolean } = {},
+): Database.Database {
+  if (!salvages && wasLogLost(path)) throw lostLogFault(path);
   return opened(new Database(path, { readonly: true, fileMustExist: true, timeout: busyTimeoutMs }), (db) => {
     checkSchema(db, path, known);
     if (schemaVersion(db) >= oldest) return;
@@ -87,6 +167,10 @@ function create(path: string, known: readonly Migration[], log: Log): void {
   }
   rmSync(`${path}-shm`, { force: true });
   renameSync(unfinished, path);
+  syncFolderOf(path);
+}
+
+function syncFolderOf(path: string): void {
   const folder = openSync(dirname(path), "r");
   fsyncSync(folder);
   closeSync(folder);
@@ -94,6 +178,7 @@ function create(path: string, known: readonly Migration[], log: Log): void {
 
 function checkAndMigrate(path: string, known: readonly Migration[], log: Log): void {
   if (statFile(path)?.size === 0) throw corruptFault(path, "it is empty");
+  if (wasLogLost(path)) throw lostLogFault(path);
   const db = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
   try {
     const found = db.pragma("quick_check(1)", { simple: true });

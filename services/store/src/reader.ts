@@ -8,8 +8,8 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { openForReading } from "./database-file.ts";
-import { createFileGlance } from "./file-glance.ts";
+import { openForReading, wasLogLost } from "./database-file.ts";
+import { createFileGlance, identifyWithLog, isSameFile } from "./file-glance.ts";
 import { type Migration, schemaVersion } from "./migrations.ts";
 import { asUnavailable } from "./sqlite-fault.ts";
 
@@ -29,8 +29,8 @@ export function openReader<Queries>(options: {
   prepare(db: Database): Queries;
 }): Reader<Queries> {
   const { path, migrations, oldestSchema, prepare } = options;
-  let live: { readonly db: Database; readonly queries: Queries; readonly inode: string; readonly schema: number } | undefined;
-  const file = createFileGlance(path);
+  let live: { readonly db: Database; readonly queries: Queries; readonly files: string | undefined; readonly schema: number } | undefined;
+  const file = createFileGlance(path, identifyWithLog);
   let wasSeen = false;
   let isClosed = false;
 
@@ -45,20 +45,24 @@ export function openReader<Queries>(options: {
 
   function read<Answer>(absent: Answer, work: (queries: Queries) => Answer): Answer {
     if (isClosed) throw new Fault("STORE_UNAVAILABLE", `${path} is closed: this process is stopping.`);
-    const inode = file.glance();
-    if (inode === undefined) {
+    const files = file.glance();
+    if (files === undefined) {
       if (!wasSeen) return absent;
       throw new Fault("STORE_UNAVAILABLE", `${path} was removed while in use. Put a backup in its place and restart its writer.`);
     }
     wasSeen = true;
-    if (live !== undefined && live.inode !== inode) drop(); // a backup was put in its place
+    // A backup was put in its place, or its log was removed and there is another one. As long as there is none, the writer, if it
+    // lives, still writes to the one that is open here.
+    if (live !== undefined && live.files !== files && !(isSameFile(live.files, files) && wasLogLost(path))) drop();
     try {
       if (live !== undefined && live.schema < migrations.length && schemaVersion(live.db) !== live.schema) drop();
       if (live === undefined) {
-        const db = openForReading(path, migrations, oldestSchema);
+        const db = openForReading(path, migrations, { oldest: oldestSchema });
         try {
           const schema = schemaVersion(db); // before `prepare`: what is migrated in between is noticed at the next read
-          live = { db, queries: prepare(db), inode, schema };
+          const queries = prepare(db);
+          file.doubt(); // who reads first makes the index of the log, and the log
+          live = { db, queries, files: file.glance(), schema };
         } catch (error) {
           db.close();
           throw error;

@@ -23,8 +23,8 @@ const remedies: Readonly<Record<string, string>> = {
   SQLITE_READONLY: "Make the file and its folder writable for this process. Service resumes by itself.",
   SQLITE_CANTOPEN: "Check that the file exists and that this process may use it and its folder. Service resumes by itself.",
   SQLITE_PERM: "Check that this process may use the file and its folder. Service resumes by itself.",
-  SQLITE_CORRUPT: "Stop the service and put a backup in its place.",
-  SQLITE_NOTADB: "Stop the service and put a backup in its place.",
+  SQLITE_CORRUPT: "Stop the services and put a backup in its place: keyhole restore FILE.",
+  SQLITE_NOTADB: "Stop the services and put a backup in its place: keyhole restore FILE.",
 };
 
 /**
@@ -46,8 +46,8 @@ export function asUnavailable(path: string, tried: "read" | "written" | "opened"
 export function corruptFault(path: string, found: string, cause?: unknown): Fault {
   return new Fault(
     "STORE_CORRUPT",
-    `${path} cannot be used: ${found}. Stop the service, keep a copy of the file, put a backup in its place ` +
-      `(copies made before a migration are called ${path}.before-<number>; delete ${path}-wal and ${path}-shm with the old file) and start again. ` +
+    `${path} cannot be used: ${found.replaceAll(/\s+/g, " ")}. Stop the services and put a backup in its place: keyhole restore FILE keeps the file that is there, ` +
+      `and carries over what can be read of it (copies made before a migration are called ${path}.before-<number>). ` +
       `Without a backup, save what can be read: sqlite3 '${path}' .recover | sqlite3 '${path}.recovered'`,
     { cause },
   );

@@ -2,6 +2,7 @@
  * tokens.db, written by the token service alone (DESIGN.md §7). Every answer leaves after the commit (invariant 6).
  */
 import type { TokenReader, TokenStore } from "@keyhole/core";
+import type { Durability } from "./database-file.ts";
 import { defaultEventSettings, type EventSettings, openEventLog } from "./event-log.ts";
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
@@ -10,18 +11,23 @@ import { createSweep, decideOrder, decideRevocation, readOrder, readRevocation }
 import { createTokenReads, prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
 import { openWriter, type TimeCommit } from "./writer.ts";
 
-/** Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. */
+/**
+ * Opens tokens.db as its one writer. Throws `STORE_CORRUPT`, `STORE_NEWER` or `STORE_UNAVAILABLE`. `durability` is for the bench:
+ * nothing that serves may name it.
+ */
 export async function openTokenStore(options: {
   path: string;
   log: Log;
   events?: EventSettings;
   timeCommit?: TimeCommit;
+  durability?: Durability;
 }): Promise<TokenStore & TokenReader> {
-  const { path, log, events = defaultEventSettings, timeCommit } = options;
+  const { path, log, events = defaultEventSettings, timeCommit, durability = "durable" } = options;
   const writer = openWriter({
     path,
     log,
     ...(timeCommit === undefined ? {} : { timeCommit }),
+    durability,
     migrations: readMigrations("tokens"),
     prepare: (db) => ({
       ...prepareTokenReads(db),

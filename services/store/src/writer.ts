@@ -9,8 +9,8 @@
  */
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
-import { openForWriting, prepareFile } from "./database-file.ts";
-import { createFileGlance } from "./file-glance.ts";
+import { type Durability, markOpen, openForWriting, prepareFile, unmarkOpen } from "./database-file.ts";
+import { createFileGlance, identifyFile, identifyWithLog } from "./file-glance.ts";
 import type { Log } from "./log.ts";
 import type { Migration } from "./migrations.ts";
 import { asUnavailable, sqliteFamily } from "./sqlite-fault.ts";
@@ -78,12 +78,15 @@ export function openWriter<Queries>(options: {
   prepare(db: Database): Queries;
   /** The journal among what `prepare` made, where there is one. */
   journalOf?(queries: Queries): Journal;
+  durability?: Durability;
 }): Writer<Queries> {
-  const { path, migrations, log, timeCommit, prepare, journalOf } = options;
+  const { path, migrations, log, timeCommit, prepare, journalOf, durability = "durable" } = options;
   prepareFile(path, migrations, log);
-  const file = createFileGlance(path);
+  const file = createFileGlance(path, identifyFile);
   const identity = file.look();
   let live: Live<Queries> | undefined;
+  /** With the log that the connection writes to, and the index by which readers find what is in it. */
+  let identityWithLog: string | undefined;
   let queue: Job<Queries>[] = [];
   let isScheduled = false;
   let isClosed = false;
@@ -91,7 +94,7 @@ export function openWriter<Queries>(options: {
   let checking: Promise<void> | undefined;
 
   function open(): Live<Queries> {
-    const db = openForWriting(path, migrations);
+    const db = openForWriting(path, migrations, durability);
     try {
       const statements = {
         "BEGIN IMMEDIATE": db.prepare("BEGIN IMMEDIATE"),
@@ -107,13 +110,40 @@ export function openWriter<Queries>(options: {
     }
   }
 
+  function connect(): Live<Queries> {
+    const connection = open();
+    try {
+      connection.db.prepare("SELECT count(*) FROM migrations").get(); // whoever reads has a log
+      markOpen(path);
+      identityWithLog = identifyWithLog(path);
+      return connection;
+    } catch (error) {
+      connection.db.close();
+      throw error;
+    }
+  }
+
+  /** Brings the whole log into the file. False when somebody is reading what lies before its end. */
+  function emptyLog({ db }: Live<Queries>): boolean {
+    const [result] = db.pragma("wal_checkpoint(TRUNCATE)") as { busy: number }[];
+    return result?.busy === 0;
+  }
+
   function drop(): void {
     try {
       live?.db.close();
+      if (live !== undefined && identifyFile(`${path}-wal`) === undefined) unmarkOpen(path);
     } catch (error) {
       log.warn({ file: path, err: error }, "store connection did not close cleanly");
     }
     live = undefined;
+  }
+
+  /** The log was removed while it was in use. We still have it open: nothing is lost if all of it goes into the file now. */
+  function saveRemovedLog(connection: Live<Queries>): void {
+    if (!emptyLog(connection)) throw new Fault("STORE_UNAVAILABLE", `${path}-wal was removed while in use. Service resumes by itself.`);
+    log.warn({ file: path }, "the log (-wal, -shm) of the store was removed while in use; nothing is lost. Never delete it");
+    drop();
   }
 
   function use<Answer>(tried: "read" | "written", work: (connection: Live<Queries>) => Answer): Answer {
@@ -124,7 +154,8 @@ export function openWriter<Queries>(options: {
       throw new Fault("STORE_UNAVAILABLE", `${path} was removed or replaced while in use. ${remedy}`);
     }
     try {
-      live ??= open();
+      if (tried === "written" && live !== undefined && identifyWithLog(path) !== identityWithLog) saveRemovedLog(live);
+      live ??= connect();
       return work(live);
     } catch (error) {
       const family = sqliteFamily(error);
@@ -227,7 +258,7 @@ export function openWriter<Queries>(options: {
       while (queue.length > 0) runBatch();
       isClosed = true;
       try {
-        live?.db.pragma("wal_checkpoint(TRUNCATE)");
+        if (live !== undefined && identifyFile(path) === identity && emptyLog(live)) unmarkOpen(path);
       } catch (error) {
         log.warn({ file: path, err: error }, "store was closed without a checkpoint; nothing is lost");
       }

@@ -6,6 +6,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
+import { finishRestore } from "../backup/restore-swap.ts";
 import type { Config } from "../config/settings.ts";
 import { describeMissedListeners, type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
 import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
@@ -51,6 +52,11 @@ export async function openFoundation(
   await using stack = new AsyncDisposableStack();
   const state = openStateDirectory(config.stateDir, isAlone ? "private" : "shared");
   for (const part of parts) stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid }));
+  if (parts.includes("token") || parts.includes("plugin")) {
+    const restored = await finishRestore(state, world.pid);
+    if (restored !== undefined)
+      component("store").warn({ event: "restore.finished", takenAt: restored.takenAt }, "an interrupted restore was finished");
+  }
   state.folder("run");
   // Left by a process that was killed: until we serve, nobody may believe it.
   if (isAlone) rmSync(join(state.path, "ready.json"), { force: true });

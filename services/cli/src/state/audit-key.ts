@@ -55,6 +55,12 @@ export function openCheckpointSigner(options: {
   };
 }
 
+/** For whoever writes in the writer's place, as a restore does: its key where there is one. It makes none. */
+export function openKeptSigner(options: Omit<Parameters<typeof openCheckpointSigner>[0], "signedWith">): CheckpointSigner | undefined {
+  const { seeds } = seedPlaces(options.state.path, auditPurpose(options.writer));
+  return listKeys(seeds).length === 0 ? undefined : openCheckpointSigner({ ...options, signedWith: undefined });
+}
+
 /** Verifies the checkpoints of one writer. */
 export type CheckpointVerifier = {
   /** How many keys of the writer are known. */

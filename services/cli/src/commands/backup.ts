@@ -1,0 +1,60 @@
+/** `keyhole backup FILE`: both stores in one file, taken while everything runs. Progress goes to standard error. */
+import { existsSync } from "node:fs";
+import { Fault } from "@keyhole/core";
+import { fileOf, isKeyName, storeNames } from "../backup/backup-form.ts";
+import { createProgress } from "../backup/progress.ts";
+import { type TakenBackup, takeBackup } from "../backup/take-backup.ts";
+import { loadConfig } from "../config/load-config.ts";
+import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { createWorld } from "../world.ts";
+
+/** What may be said on the command line. */
+export type BackupOptions = { readonly config?: string; readonly withKeys?: boolean; readonly force?: boolean; readonly json?: boolean };
+
+/** Takes it and prints what is in it. */
+export async function runBackup(file: string, options: BackupOptions): Promise<void> {
+  const { env, now, version } = createWorld();
+  process.umask(0o077);
+  const config = loadConfig({ file: options.config, cwd: env["INIT_CWD"] ?? process.cwd(), env });
+  const state = openExisting(config.stateDir);
+  const progress = createProgress(process.stderr);
+  try {
+    const isForced = options.force === true;
+    const taken = await takeBackup({ state, file, withKeys: options.withKeys === true, isForced, version, now, progress: progress.tell });
+    progress.end();
+    process.stdout.write(options.json === true ? renderJson(taken) : renderBackup(taken));
+  } finally {
+    progress.end();
+  }
+}
+
+/** A wrong `stateDir` must not make a new one. */
+function openExisting(stateDir: string): StateDirectory {
+  if (existsSync(stateDir)) return openStateDirectory(stateDir, "shared");
+  throw new Fault(
+    "STATE_UNWRITABLE",
+    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
+  );
+}
+
+const renderJson = ({ file, id, bytes, manifest }: TakenBackup): string =>
+  `${JSON.stringify({ file, id, bytes, hasKeys: manifest.files.some(({ name }) => isKeyName(name)), ...manifest }, undefined, 2)}\n`;
+
+function renderBackup({ file, bytes, manifest }: TakenBackup): string {
+  const lines = [`${file}  ${bytes} bytes, taken ${manifest.takenAt}, read again and found good`];
+  for (const store of storeNames) {
+    const facts = manifest.stores[store];
+    const size = manifest.files.find(({ name }) => name === fileOf(store))?.size;
+    lines.push(
+      facts === undefined
+        ? `  ${fileOf(store).padEnd(12)} is not there: nothing has ever been recorded in it`
+        : `  ${fileOf(store).padEnd(12)} ${size} bytes, ${facts.head === null ? "no events" : `${facts.head.sequence} events, the newest ${facts.head.hash}`}`,
+    );
+  }
+  const keys = manifest.files.filter(({ name }) => isKeyName(name)).length;
+  if (keys > 0) {
+    lines.push(`  ${"keys".padEnd(12)} ${keys} files`);
+    lines.push("! It holds the keys: WHOEVER HAS THIS FILE CAN MAKE TOKENS FOR EVERY WALLET. Encrypt it before it leaves this machine.");
+  } else lines.push(`  ${"keys".padEnd(12)} are not in it (--with-keys); a restore keeps those that are there`);
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,246 @@
+import { closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { type EventRecord, type Label, parseNetwork } from "@keyhole/core";
+import Database from "better-sqlite3";
+import { expect, test } from "vitest";
+import { at, signedOrder, start } from "../test/signed-orders.ts";
+import { eventually, faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
+import { copyStore, inspectStore, openEventReader, openSessionStore, openTokenStore, restoreSessions, restoreTokens } from "./index.ts";
+import { readMigrations } from "./migrations.ts";
+
+type Folder = ReturnType<typeof openTemporaryFolder>;
+
+const openTokens = (folder: Folder, name = "tokens.db") => openTokenStore({ path: folder.file(name), log: silentLog });
+const openSessions = (folder: Folder, name = "sessions.db") => openSessionStore({ path: folder.file(name), log: silentLog });
+
+/** The second of the restore, after everything that the tests do. */
+const restoredAt = 10_000;
+
+function orderFor(folder: Folder, writer: "tokens" | "sessions") {
+  const path = folder.file(`restored-${writer}.db`);
+  const backup = { takenAt: at(0), head: inspectStore({ path, writer }).head };
+  return { path, formerPath: folder.file(`${writer}.db`), backup, now: at(restoredAt), signer: undefined, log: silentLog };
+}
+
+const backUp = (folder: Folder, writer: "tokens" | "sessions") =>
+  copyStore({ path: folder.file(`${writer}.db`), writer, to: folder.file(`restored-${writer}.db`) });
+
+/** With what it tells. */
+async function lastEvent(path: string, writer: "tokens" | "sessions"): Promise<EventRecord | undefined> {
+  await using reader = openEventReader({ path, writer });
+  return (await reader.after(0, 1000)).at(-1);
+}
+
+const block = (subject: Label, endsAt?: number) =>
+  [
+    { subject, reason: `until ${endsAt}`, createdAt: at(1), endsAt: endsAt === undefined ? undefined : at(endsAt) },
+    { at: at(1), event: "block.set", detail: {} },
+  ] as const;
+
+test("a copy that is taken while orders are written is whole, is one file, and has what was acknowledged before", async () => {
+  using folder = openTemporaryFolder();
+  await using store = await openTokens(folder);
+  let last = 0;
+  let isCopied = false;
+  const writing = (async () => {
+    for (; !isCopied; last += 1) await store.orderToken(signedOrder(`proof ${last}`, { now: at(last), label: labelOf((last % 50) + 1) }));
+  })();
+  const acknowledged = await eventually(async () => {
+    expect(last).toBeGreaterThan(20);
+    return last;
+  });
+  await backUp(folder, "tokens");
+  isCopied = true;
+  await writing;
+  const { schema, head } = inspectStore({ path: folder.file("restored-tokens.db"), writer: "tokens" });
+  expect(schema).toBe(readMigrations("tokens").length);
+  expect(head?.sequence).toBeGreaterThanOrEqual(acknowledged);
+  expect(head?.hash).toMatch(/^[0-9a-f]{64}$/);
+});
+
+test("6: a restored tokens.db undoes no revocation and no spent proof of after the backup, and lets no token of before it count", async () => {
+  using folder = openTemporaryFolder();
+  const [alice, bob] = [labelOf(1), labelOf(2)];
+  {
+    await using store = await openTokens(folder);
+    await store.orderToken(signedOrder("before", { label: alice }));
+    await backUp(folder, "tokens");
+    await store.orderToken(signedOrder("after", { label: bob, now: at(100), ttlSeconds: 20_000 }));
+    await store.revoke({ ...signedOrder("gone", { label: alice, now: at(200), provedAt: at(20_000) }) });
+  }
+  const order = orderFor(folder, "tokens");
+  const restored = await restoreTokens({ ...order, windowSeconds: 300 });
+  expect(await lastEvent(folder.file("restored-tokens.db"), "tokens")).toMatchObject({
+    sequence: 2,
+    event: "store.restored",
+    at: at(restoredAt),
+  });
+  expect(restored).toMatchObject({ former: "whole", notBefore: at(restoredAt + 3), proofsUntil: at(restoredAt) });
+  expect(restored.carried).toMatchObject({ spent_proofs: 2, tokens: 1, not_before: 1, revocations: 1 });
+
+  await using store = await openTokens(folder, "restored-tokens.db");
+  const later = { now: at(restoredAt + 60), provedAt: at(restoredAt + 50) };
+  for (const proof of ["before", "after", "gone"])
+    expect(await store.orderToken(signedOrder(proof, later))).toEqual({ outcome: "proof-already-used" });
+  expect((await store.notBefore(labelOf(9)))?.getTime()).toBe(at(restoredAt + 3).getTime());
+  // Alice had revoked everything that she would sign until then.
+  expect(await store.orderToken(signedOrder("soon", { ...later, label: alice }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(signedOrder("old", { ...later, label: bob, provedAt: at(restoredAt) }))).toEqual({ outcome: "revoked" });
+  expect(await store.orderToken(signedOrder("new", { ...later, label: bob }))).toMatchObject({ outcome: "recorded" });
+});
+
+test("6: a token that lies ahead of the restore, because a clock did, counts no more either", async () => {
+  using folder = openTemporaryFolder();
+  {
+    await using store = await openTokens(folder);
+    await store.orderToken(signedOrder("ahead", { now: at(restoredAt + 500) }));
+  }
+  await backUp(folder, "tokens");
+  await restoreTokens({ ...orderFor(folder, "tokens"), windowSeconds: 300 });
+  await using store = await openTokens(folder, "restored-tokens.db");
+  expect(await store.notBefore(labelOf(1))).toEqual(at(restoredAt + 501));
+});
+
+test("6: sequences of revocations do not fall, and whoever polls finds each of them", async () => {
+  using folder = openTemporaryFolder();
+  let newest = 0;
+  {
+    await using store = await openTokens(folder);
+    await backUp(folder, "tokens");
+    for (const number of [1, 2, 3]) await store.revoke(signedOrder(`revoke ${number}`, { label: labelOf(number), now: at(number) }));
+    newest = await store.newestRevocation();
+  }
+  await restoreTokens({ ...orderFor(folder, "tokens"), windowSeconds: 300 });
+  await using store = await openTokens(folder, "restored-tokens.db");
+  expect((await store.revocationsAfter(newest, 10)).map(({ label }) => label)).toEqual([1, 2, 3].map(labelOf));
+});
+
+test("6: with the former file destroyed no proof counts that could have been spent in it", async () => {
+  using folder = openTemporaryFolder();
+  {
+    await using store = await openTokens(folder);
+    await backUp(folder, "tokens");
+    await store.orderToken(signedOrder("lost"));
+  }
+  for (const destroy of [
+    () => writeFileSync(folder.file("tokens.db"), "not a database at all, but long enough to be looked at"),
+    () => rmSync(folder.file("tokens.db")),
+  ]) {
+    destroy();
+    const restored = await restoreTokens({ ...orderFor(folder, "tokens"), windowSeconds: 300 });
+    expect(restored).toMatchObject({ former: "lost", proofsUntil: at(restoredAt + 300) });
+  }
+  await using store = await openTokens(folder, "restored-tokens.db");
+  const order = { now: at(restoredAt + 60), provedAt: at(restoredAt + 300) };
+  expect(await store.orderToken(signedOrder("lost", order))).toEqual({ outcome: "revoked" });
+});
+
+test("6: of a damaged former file everything is carried over that can be read, and what cannot be is told", async () => {
+  using folder = openTemporaryFolder();
+  {
+    await using store = await openTokens(folder);
+    await backUp(folder, "tokens");
+    await store.revoke(signedOrder("revoked", { label: labelOf(7), now: at(5) }));
+    await store.orderToken(signedOrder("spent"));
+  }
+  const db = new Database(folder.file("tokens.db"));
+  const page = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'spent_proofs'").pluck().get() as number;
+  const size = db.pragma("page_size", { simple: true }) as number;
+  db.pragma("journal_mode = DELETE");
+  db.close();
+  const file = openSync(folder.file("tokens.db"), "r+");
+  writeSync(file, Buffer.alloc(size, 0xa5), 0, size, (page - 1) * size);
+  closeSync(file);
+  const restored = await restoreTokens({ ...orderFor(folder, "tokens"), windowSeconds: 300 });
+  expect(restored).toMatchObject({ former: "damaged", proofsUntil: at(restoredAt + 300) });
+  await using store = await openTokens(folder, "restored-tokens.db");
+  expect((await store.revocationsAfter(0, 10)).map(({ label }) => label)).toEqual([labelOf(7)]);
+});
+
+test("6: a restored sessions.db undoes no block and no revocation; of two ends of a block the later one holds", async () => {
+  using folder = openTemporaryFolder();
+  const network = parseNetwork("203.0.113.0/24");
+  const [longer, forEver, lifted, fresh] = [labelOf(1), labelOf(2), labelOf(3), labelOf(4)];
+  {
+    await using store = await openSessions(folder);
+    for (const each of [block(longer, 50_000), block(forEver, 60_000), block(lifted)]) await store.saveBlock(...each);
+    await backUp(folder, "sessions");
+    for (const each of [block(longer, 20_000), block(forEver), block(fresh, 30_000)]) await store.saveBlock(...each);
+    if (network !== undefined) await store.saveBlock({ ...block(fresh)[0], subject: network }, block(fresh)[1]);
+    await store.removeBlock(lifted, { at: at(3), event: "block.lifted", detail: {} });
+    await store.saveOperatorRevocation(
+      { label: fresh, notBefore: at(9000), at: at(8999) },
+      { at: at(8999), event: "operator.revoked", label: fresh, detail: {} },
+    );
+    await store.saveSession({
+      label: fresh,
+      generation: (start + 5) * 1000,
+      kind: "claim",
+      issuedAt: at(5),
+      endsAt: at(500),
+      admittedAt: at(5),
+      connectedAt: undefined,
+      closedAt: undefined,
+      end: undefined,
+    });
+    await store.saveLastSeen(fresh, at(77));
+  }
+  // The edge's list is for when nobody else knows.
+  const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(99)] });
+  expect(restored).toMatchObject({ former: "whole", returnedBlocks: [lifted] });
+  await using store = await openSessions(folder, "restored-sessions.db");
+  const blocks = (await store.blocks()).map(({ subject, endsAt }) => [String(subject), endsAt]);
+  expect(new Map(blocks as [string, Date | undefined][])).toEqual(
+    new Map<string, Date | undefined>([
+      [longer, at(50_000)],
+      [forEver, undefined],
+      [lifted, undefined],
+      [fresh, at(30_000)],
+      ["203.0.113.0/24", undefined],
+    ]),
+  );
+  expect(JSON.parse((await lastEvent(folder.file("restored-sessions.db"), "sessions"))?.detail ?? "{}")).toMatchObject({
+    backupSequence: 3,
+    former: "whole",
+    formerSequence: 9,
+    "carried.blocks": 3,
+  });
+  expect(await store.operatorRevocations()).toEqual([{ label: fresh, notBefore: at(9000), at: at(8999) }]);
+  expect(await store.highestGeneration(fresh)).toBe((start + 5) * 1000);
+  expect(await store.newestIssuedAt(fresh, "claim")).toEqual(at(5));
+  expect(await store.lastSeen(fresh)).toEqual(at(77));
+});
+
+test("6: with the former sessions.db destroyed the edge's list still says who is blocked", async () => {
+  using folder = openTemporaryFolder();
+  {
+    await using store = await openSessions(folder);
+    await store.saveBlock(...block(labelOf(1), 50_000));
+    await backUp(folder, "sessions");
+  }
+  rmSync(folder.file("sessions.db"));
+  const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(1), labelOf(2)] });
+  expect(restored).toMatchObject({ former: "lost", carried: { "blocks of the edge": 1 } });
+  await using store = await openSessions(folder, "restored-sessions.db");
+  expect((await store.blocks()).map(({ subject, reason }) => [subject, reason])).toEqual([
+    [labelOf(1), "until 50000"],
+    [labelOf(2), "restored from the edge's list"],
+  ]);
+});
+
+test("a copy that was damaged, or is of a newer version, is refused", async () => {
+  using folder = openTemporaryFolder();
+  {
+    await using store = await openTokens(folder);
+    for (let number = 0; number < 300; number += 1)
+      await store.orderToken(signedOrder(`${number}`, { label: labelOf(number), now: at(number) }));
+    await backUp(folder, "tokens");
+  }
+  const path = folder.file("restored-tokens.db");
+  const inspect = async () => inspectStore({ path, writer: "tokens" });
+  const db = new Database(path);
+  db.exec("INSERT INTO migrations VALUES (99, '0099-later.sql'); PRAGMA user_version = 99");
+  db.close();
+  expect((await faultOf(inspect())).code).toBe("STORE_NEWER");
+  writeFileSync(path, Buffer.alloc(8192, 7));
+  expect((await faultOf(inspect())).code).toBe("STORE_CORRUPT");
+});
