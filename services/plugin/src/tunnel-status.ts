@@ -22,7 +22,8 @@ export function createTunnelStatus(deps: {
     // Before the first look we know nothing of what the process before this one knew.
     const stale = lookedAt === undefined || now.getTime() - lookedAt.getTime() > staleAfterMs;
     // What frps told us since counts too: a Login or a CloseProxy is as good as the dashboard.
-    const asOf = (event: Date | null): Date => (event !== null && event > reconciledAt ? event : reconciledAt);
+    // What lies ahead of a clock that was set back since is older than it looks.
+    const asOf = (event: Date | null): Date => (event !== null && event > reconciledAt && event <= now ? event : reconciledAt);
     const session = deps.registry.living(label).find((candidate) => candidate.connectedAt !== undefined);
     if (session?.connectedAt === undefined) {
       const lastSeen = (await deps.sessions.lastSeen(label)) ?? null;
