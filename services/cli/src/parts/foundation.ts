@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
 import type { Config } from "../config/settings.ts";
+import { startDescriptorWatch } from "../descriptor-watch.ts";
 import { describeMissedListeners, type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
 import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
 import type { Log } from "../log.ts";
@@ -50,6 +51,7 @@ export async function openFoundation(
   const state = openStateDirectory(config.stateDir, isAlone ? "private" : "shared");
   for (const part of parts) stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid }));
   state.folder("run");
+  stack.use(startDescriptorWatch({ log: component("process") }));
   // Left by a process that was killed: until we serve, nobody may believe it.
   if (isAlone) rmSync(join(state.path, "ready.json"), { force: true });
   const inherited = readInheritedListeners(world.env, world.pid);
