@@ -4,6 +4,7 @@
  */
 import { pino } from "pino";
 import pretty from "pino-pretty";
+import { openLogDestination } from "./log-destination.ts";
 
 /** Levels that a person may ask for. */
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -28,12 +29,17 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
       remove: true,
     },
   };
-  const destination = options.isPretty
-    ? pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" })
-    : pino.destination({ fd: 2, sync: true });
-  // Who reads the log may be gone (a closed terminal): that is no reason to stop.
-  destination.on("error", () => {});
-  const log = pino(settings, destination);
+  const log = options.isPretty
+    ? pino(settings, openTerminal())
+    : pino(
+        settings,
+        openStandardError((lines) => tellDropped(lines)),
+      );
+  const tellDropped = (lines: number): void =>
+    log.warn(
+      { component: "log", event: "log.dropped", lines },
+      `${lines} lines of the log were dropped: nobody read them, or the disk was full`,
+    );
   return {
     component: (component) => ({
       debug: (fields, message) => log.debug({ component, ...fields }, message),
@@ -42,4 +48,17 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
       error: (fields, message) => log.error({ component, ...fields }, message),
     }),
   };
+}
+
+function openTerminal(): ReturnType<typeof pretty> {
+  const terminal = pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" });
+  // Who reads the log may be gone (a closed terminal): that is no reason to stop.
+  terminal.on("error", () => {});
+  return terminal;
+}
+
+function openStandardError(onDropped: (lines: number) => void): ReturnType<typeof openLogDestination> {
+  const destination = openLogDestination(2, onDropped);
+  process.once("exit", destination.flush);
+  return destination;
 }
