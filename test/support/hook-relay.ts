@@ -11,8 +11,8 @@ type HookCall = { readonly op: string; readonly body: string };
 /** A running relay. Both hooks are awaited; a rejection ends frps's connection without an answer. */
 export type HookRelay = AsyncDisposable & {
   readonly port: number;
-  /** Called before the call is passed on. */
-  before: (call: HookCall) => Promise<void>;
+  /** Called before the call is passed on; with a status the call is answered with it, and not passed on. */
+  before: (call: HookCall) => Promise<unknown>;
   /** Called when the plugin has answered, before frps hears it. */
   after: (call: HookCall, answer: string) => Promise<void>;
 };
@@ -27,7 +27,8 @@ export async function startHookRelay(hookPort: number): Promise<HookRelay> {
       const body = Buffer.concat(chunks);
       const call: HookCall = { op: new URL(incoming.url ?? "/", "http://hook").searchParams.get("op") ?? "", body: body.toString() };
       const fail = (): void => void incoming.socket.destroy();
-      relay.before(call).then(() => {
+      relay.before(call).then((status) => {
+        if (typeof status === "number") return void outgoing.writeHead(status).end();
         const { method, url, headers } = incoming;
         const sent = request({ host: "127.0.0.1", port: hookPort, method, path: url, headers, agent }, (answer) => {
           let text = "";
@@ -40,7 +41,7 @@ export async function startHookRelay(hookPort: number): Promise<HookRelay> {
           });
         });
         sent.on("error", fail);
-        sent.end(body);
+        return void sent.end(body);
       }, fail);
     });
   });

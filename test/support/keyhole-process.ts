@@ -51,7 +51,13 @@ export const renderCanary = (settings = ""): string => (settings.includes("canar
 
 /** Starts one. `settings` are TOML lines beyond the ports; limits that are not named are wide. */
 export async function startKeyholeProcess(
-  options: { readonly settings?: string; readonly limits?: Limits; readonly args?: readonly string[] } = {},
+  options: {
+    readonly settings?: string;
+    readonly limits?: Limits;
+    readonly args?: readonly string[];
+    /** A descriptor that its standard error is; then `output` has none of it. */
+    readonly standardError?: number;
+  } = {},
 ): Promise<KeyholeProcess> {
   const folder = openTemporaryDirectory();
   const dir = folder.path;
@@ -72,7 +78,7 @@ export async function startKeyholeProcess(
     const running = spawn(process.execPath, [main, "up", "--config", configFile, "--log-level", "debug", ...(options.args ?? [])], {
       cwd: dir,
       env: { PATH: process.env.PATH },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: ["ignore", "pipe", options.standardError ?? "pipe"],
     });
     child = running;
     for (const stream of [running.stdout, running.stderr]) {

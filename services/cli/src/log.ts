@@ -6,6 +6,7 @@
 import { pino } from "pino";
 import pretty from "pino-pretty";
 import { gatherLines } from "./gathered-lines.ts";
+import { openLogDestination } from "./log-destination.ts";
 
 /** Levels that a person may ask for. */
 export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
@@ -30,28 +31,45 @@ export function createLog(options: { readonly level: string; readonly isPretty: 
       remove: true,
     },
   };
-  const standardError = options.isPretty
-    ? pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" })
-    : pino.destination({ fd: 2, sync: true });
-  // Who reads the log may be gone (a closed terminal): that is no reason to stop.
-  standardError.on("error", () => {});
-  const lines = gatherLines((text) => void standardError.write(text));
-  // Also where a fault that nobody caught ends the process.
-  process.once("exit", lines.flush);
-  // A person at a terminal reads line by line.
-  const log = pino(settings, options.isPretty ? standardError : lines);
+  const destination = options.isPretty ? openTerminal() : openStandardError((lines) => tellDropped(lines));
+  const log = pino(settings, destination);
+  const flush = "flushLines" in destination ? destination.flushLines : (): void => {};
+  const tellDropped = (lines: number): void =>
+    log.warn(
+      { component: "log", event: "log.dropped", lines },
+      `${lines} lines of the log were dropped: nobody read them, or the disk was full`,
+    );
   return {
     component: (component) => ({
       debug: (fields, message) => log.debug({ component, ...fields }, message),
       info: (fields, message) => log.info({ component, ...fields }, message),
       warn(fields, message) {
         log.warn({ component, ...fields }, message);
-        lines.flush();
+        flush();
       },
       error(fields, message) {
         log.error({ component, ...fields }, message);
-        lines.flush();
+        flush();
       },
     }),
   };
+}
+
+function openTerminal(): ReturnType<typeof pretty> {
+  const terminal = pretty({ destination: 2, sync: true, timestampKey: "ts", ignore: "component", messageFormat: "{component}: {msg}" });
+  // Who reads the log may be gone (a closed terminal): that is no reason to stop.
+  terminal.on("error", () => {});
+  return terminal;
+}
+
+/** Lines of one turn are one write; a warning is written at once, with everything before it. */
+function openStandardError(onDropped: (lines: number) => void): { write(line: string): void; flushLines(): void } {
+  const destination = openLogDestination(2, onDropped);
+  const lines = gatherLines((text) => destination.write(text));
+  // Also where a fault that nobody caught ends the process.
+  process.once("exit", () => {
+    lines.flush();
+    destination.flush();
+  });
+  return { write: lines.write, flushLines: lines.flush };
 }

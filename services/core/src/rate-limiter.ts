@@ -31,12 +31,26 @@ const defaultMaxKeys = 100_000;
 /** Steps are fractions: what they add up to is right to the millionth. */
 const rounding = 1e-6;
 
-/** Makes a limiter. A clock that is set back does not lock anybody out for longer than `perSeconds`. */
+/**
+ * Makes a limiter. A clock that is set back by more than `perSeconds` changes nothing for anybody: time goes on from where it
+ * was. By less, nobody is locked out for longer than `perSeconds`.
+ */
 export function createRateLimiter(limit: RateLimit, maxKeys = defaultMaxKeys): RateLimiter {
   const periodMs = limit.perSeconds * 1000;
   const stepMs = periodMs / limit.count;
   /** When each key would have been idle, in ms: the later, the more it has used up. Least recently used first. */
   const idleAt = new Map<string, number>();
+  let latest = Number.NEGATIVE_INFINITY;
+  /** How far the clock was set back so far, in ms. */
+  let lostMs = 0;
+
+  /** What the clock would say if it had never been set back. A question may be a moment older than the one before it. */
+  function readSteady(now: number): number {
+    const isSetBack = now < latest - periodMs;
+    if (isSetBack) lostMs += latest - now;
+    latest = isSetBack ? now : Math.max(latest, now);
+    return now + lostMs;
+  }
 
   function describe(idle: number, now: number, isAllowed: boolean): RateDecision {
     const usedMs = idle - now;
@@ -48,7 +62,8 @@ export function createRateLimiter(limit: RateLimit, maxKeys = defaultMaxKeys): R
     };
   }
 
-  function decide(key: string, now: number, isCounted: boolean): RateDecision {
+  function decide(key: string, at: number, isCounted: boolean): RateDecision {
+    const now = readSteady(at);
     const known = idleAt.get(key);
     const idle = Math.min(Math.max(known ?? now, now), now + periodMs);
     if (known !== undefined && known > idle) idleAt.set(key, idle);

@@ -15,31 +15,32 @@ export type CircuitBreaker = {
   state(now: Date): BreakerState;
 };
 
-/** Makes a closed one. */
+/** Makes a closed one. A clock that is set back does not keep it open for longer than `openMs`. */
 export function createCircuitBreaker(settings: { readonly failures: number; readonly openMs: number }): CircuitBreaker {
   let failures = 0;
-  let openUntil: number | undefined;
+  let openedAt: number | undefined;
   let isProbing = false;
+  const isResting = (now: Date): boolean => openedAt !== undefined && Math.abs(now.getTime() - openedAt) < settings.openMs;
   return {
     pass(now) {
-      if (openUntil === undefined) return true;
-      if (isProbing || now.getTime() < openUntil) return false;
+      if (openedAt === undefined) return true;
+      if (isProbing || isResting(now)) return false;
       isProbing = true;
       return true;
     },
     succeed() {
       failures = 0;
-      openUntil = undefined;
+      openedAt = undefined;
       isProbing = false;
     },
     fail(now) {
       failures += 1;
       isProbing = false;
-      if (failures >= settings.failures) openUntil = now.getTime() + settings.openMs;
+      if (failures >= settings.failures) openedAt = now.getTime();
     },
     state(now) {
-      if (openUntil === undefined) return "closed";
-      return isProbing || now.getTime() >= openUntil ? "half-open" : "open";
+      if (openedAt === undefined) return "closed";
+      return isProbing || !isResting(now) ? "half-open" : "open";
     },
   };
 }

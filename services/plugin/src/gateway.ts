@@ -28,7 +28,7 @@ const maxKept = 10_000;
 const maxUnderWay = 64;
 const breakerSettings = { failures: 5, openMs: 10_000 };
 
-type Kept = { readonly said: Registration; readonly untilMs: number };
+type Kept = { readonly said: Registration; readonly saidAtMs: number };
 
 /** Makes the client. `baseUrl` is http or https; a path in it is kept. */
 export function createGateway(deps: { readonly baseUrl: string; readonly now: () => Date; readonly log: Log }): Gateway {
@@ -41,10 +41,15 @@ export function createGateway(deps: { readonly baseUrl: string; readonly now: ()
   const underWay = new Map<string, Promise<Registration>>();
 
   function remember(address: string, said: Registration): void {
-    const isGood = said.kind === "registered" && !said.isRevoked;
     kept.delete(address);
-    kept.set(address, { said, untilMs: now().getTime() + (isGood ? keptMs.good : keptMs.bad) });
+    kept.set(address, { said, saidAtMs: now().getTime() });
     if (kept.size > maxKept) kept.delete(kept.keys().next().value ?? address);
+  }
+
+  /** Of a clock that was set back since then nothing is believed. */
+  function counts({ said, saidAtMs }: Kept): boolean {
+    const isGood = said.kind === "registered" && !said.isRevoked;
+    return Math.abs(now().getTime() - saidAtMs) < (isGood ? keptMs.good : keptMs.bad);
   }
 
   async function lookUp(address: string): Promise<Registration> {
@@ -65,7 +70,7 @@ export function createGateway(deps: { readonly baseUrl: string; readonly now: ()
   return {
     async find(address) {
       const former = kept.get(address);
-      if (former !== undefined && now().getTime() < former.untilMs) return former.said;
+      if (former !== undefined && counts(former)) return former.said;
       let work = underWay.get(address);
       if (work === undefined) {
         if (underWay.size >= maxUnderWay) return { kind: "pending" };

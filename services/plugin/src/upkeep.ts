@@ -4,6 +4,7 @@
  */
 import type { Door, SessionStore } from "@keyhole/core";
 import type { Adoption } from "./adoption.ts";
+import { createAges } from "./ages.ts";
 import type { Blocks } from "./blocks.ts";
 import type { FrpsView, ReadFrps } from "./frps-view.ts";
 import type { Log } from "./log.ts";
@@ -66,6 +67,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   let next: Promise<boolean> | undefined;
   /** Run ids that the dashboard shows and we do not know, with when they were first seen. */
   const strangers = new Map<string, Date>();
+  const ages = createAges();
 
   async function pushAll(): Promise<void> {
     if (!adoption.isDone) return;
@@ -93,20 +95,22 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   }
 
   function compare(view: FrpsView, asOf: Date): void {
+    const readAt = now();
+    const ageMs = (at: Date): number => ages.find(at, asOf, readAt);
     const online = new Map(view.clients.filter((client) => client.isOnline).map((client) => [client.runId, client]));
     const served = new Set(view.proxies.filter((proxy) => proxy.isOnline).map((proxy) => `${proxy.clientId} ${proxy.name}`));
     for (const session of [...registry.all()]) {
       // What was answered just before the dashboard was asked need not be on it yet.
-      if (asOf.getTime() - (session.connectedAt ?? session.admittedAt).getTime() < settleMs) continue;
+      if (ageMs(session.connectedAt ?? session.admittedAt) < settleMs) continue;
       const isThere = online.has(session.ticket);
       // frps may have refused what we admitted (a second proxy on the same host): such a name is none.
       for (const [name, admittedAt] of session.proxies) {
-        if (asOf.getTime() - admittedAt.getTime() >= settleMs && !served.has(`${session.ticket} ${name}`)) session.proxies.delete(name);
+        if (ageMs(admittedAt) >= settleMs && !served.has(`${session.ticket} ${name}`)) session.proxies.delete(name);
       }
       const isServed = session.proxies.size > 0;
       if (isThere && isServed) session.seenAt = asOf;
       else if (session.connectedAt !== undefined) endings.forget(session, "lost");
-      else if (asOf.getTime() - session.admittedAt.getTime() > (isThere ? proxyDeadlineMs : arrivalMs)) {
+      else if (ageMs(session.admittedAt) > (isThere ? proxyDeadlineMs : arrivalMs)) {
         endings.forget(session, "lost");
         if (!isThere) continue;
         // Cut as well: nothing is lost with its connection, and a hostile client would keep it.
@@ -120,7 +124,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       if (known.has(runId)) continue;
       const since = strangers.get(runId) ?? asOf;
       strangers.set(runId, since);
-      if (asOf.getTime() - since.getTime() <= proxyDeadlineMs) continue;
+      if (ageMs(since) <= proxyDeadlineMs) continue;
       strangers.delete(runId);
       kick(runId, "no session");
     }
@@ -128,7 +132,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
 
   /** So that a process that starts after this one was killed can say until when a label was served. */
   function watch(asOf: Date): void {
-    if (registry.size === 0 || (watchedAt !== undefined && asOf.getTime() - watchedAt.getTime() < watchMs)) return;
+    if (registry.size === 0 || (watchedAt !== undefined && Math.abs(asOf.getTime() - watchedAt.getTime()) < watchMs)) return;
     watchedAt = asOf;
     sessions
       .saveWatched(asOf)
@@ -147,7 +151,9 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
       isReadable = false;
       return false;
     }
-    if (view === "gone") for (const session of [...registry.all()]) if (session.admittedAt < asOf) endings.forget(session, "lost");
+    const readAt = now();
+    const isOlder = ({ admittedAt }: { readonly admittedAt: Date }): boolean => ages.find(admittedAt, asOf, readAt) > 0;
+    if (view === "gone") for (const session of [...registry.all()]) if (isOlder(session)) endings.forget(session, "lost");
     const frps = view === "gone" ? { clients: [], proxies: [] } : view;
     if (adoption.isDone) compare(frps, asOf);
     else await takeOver(frps);

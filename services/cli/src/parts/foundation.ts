@@ -8,6 +8,7 @@ import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
 import { finishRestore } from "../backup/restore-swap.ts";
 import type { Config } from "../config/settings.ts";
+import { startDescriptorWatch } from "../descriptor-watch.ts";
 import { describeMissedListeners, type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
 import { listenKeys, partListeners, requireFree, wantedPorts } from "../listeners.ts";
 import type { Log } from "../log.ts";
@@ -58,6 +59,7 @@ export async function openFoundation(
       component("store").warn({ event: "restore.finished", takenAt: restored.takenAt }, "an interrupted restore was finished");
   }
   state.folder("run");
+  stack.use(startDescriptorWatch({ log: component("process") }));
   // Left by a process that was killed: until we serve, nobody may believe it.
   if (isAlone) rmSync(join(state.path, "ready.json"), { force: true });
   const inherited = readInheritedListeners(world.env, world.pid);
