@@ -78,7 +78,7 @@ export async function restoreSessions(order: RestoreOrder & { readonly edgeBlock
       { at: now, event: "block.set", ...labelIn(subject), detail: { subject, reason, until: null } },
     );
   }
-  const carried = { ...rows, ...(isWhole ? {} : { "blocks of the edge": ofEdge.length }) };
+  const carried = { ...rows, ...(isWhole ? {} : { edge_blocks: ofEdge.length }) };
   await store.saveEvents([{ at: now, event: "store.restored", detail: describeRestore(backup, former, carried) }]);
   return { former: former.state, carried, returnedBlocks: isWhole ? ofBackup.filter((subject) => !had.has(subject)) : [] };
 }

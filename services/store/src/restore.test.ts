@@ -218,7 +218,7 @@ test("6: with the former sessions.db destroyed the edge's list still says who is
   }
   rmSync(folder.file("sessions.db"));
   const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(1), labelOf(2)] });
-  expect(restored).toMatchObject({ former: "lost", carried: { "blocks of the edge": 1 } });
+  expect(restored).toMatchObject({ former: "lost", carried: { edge_blocks: 1 } });
   await using store = await openSessions(folder, "restored-sessions.db");
   expect((await store.blocks()).map(({ subject, reason }) => [subject, reason])).toEqual([
     [labelOf(1), "until 50000"],

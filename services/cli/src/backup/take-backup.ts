@@ -58,9 +58,7 @@ export async function takeBackup(options: {
     }
     if (files.length === 0)
       throw new Fault("STORE_UNAVAILABLE", `There is nothing to back up in ${state.path}: it has no store yet. Start Keyhole once.`);
-    if (withKeys)
-      for (const name of listKeyFiles(state.path))
-        files.push({ name, mode: lstatSync(join(state.path, name)).mode & 0o770, ...(await digestFile(join(state.path, name))) });
+    if (withKeys) files.push(...(await describeKeys(state.path)));
     const manifest: Manifest = {
       kind: "keyhole-backup",
       format: 1,
@@ -108,6 +106,24 @@ function place(tar: string, file: string, isForced: boolean): void {
     }
   }
   syncFolder(dirname(file));
+}
+
+async function describeKeys(stateDir: string): Promise<readonly ManifestFile[]> {
+  try {
+    return await Promise.all(
+      listKeyFiles(stateDir).map(async (name) => {
+        const path = join(stateDir, name);
+        return { name, mode: lstatSync(path).mode & 0o770, ...(await digestFile(path)) };
+      }),
+    );
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new Fault(
+      "KEYS_UNREADABLE",
+      `The keys in ${stateDir} cannot be read (${code}). Each part's are its user's: run this as root, or without --with-keys.`,
+      { cause },
+    );
+  }
 }
 
 /** Names below the state directory, in order. What is no key's file stays behind. */
