@@ -5,6 +5,7 @@
 import { type BlockSubject, type Label, parseLabel } from "@keyhole/core";
 import { defaultEventSettings } from "./event-log.ts";
 import { type Carried, carryTables, type TableRule } from "./restore-carry.ts";
+import { carryEvents } from "./restore-events.ts";
 import { openFormer } from "./restore-former.ts";
 import { describeRestore, type RestoredStore, type RestoreOrder } from "./restore-tokens.ts";
 import { openSessionStore } from "./session-store.ts";
@@ -62,10 +63,16 @@ const rules: readonly TableRule[] = [
  */
 export async function restoreSessions(order: RestoreOrder & { readonly edgeBlocks: readonly BlockSubject[] }): Promise<RestoredSessions> {
   const { path, formerPath, backup, now, signer, log, edgeBlocks } = order;
-  await using store = await openSessionStore({ path, log, events: { ...defaultEventSettings, signer } });
-  const ofBackup = (await store.blocks()).map(({ subject }) => subject);
+  const open = () => openSessionStore({ path, log, events: { ...defaultEventSettings, signer } });
+  let ofBackup: readonly BlockSubject[];
+  {
+    // Begun or migrated.
+    await using begun = await open();
+    ofBackup = (await begun.blocks()).map(({ subject }) => subject);
+  }
   using former = await openFormer({ path: formerPath, writer: "sessions", scratch: `${path}.former`, log });
-  const rows: Carried = carryTables({ path, former, rules });
+  const rows: Carried = { ...carryTables({ path, former, rules }), events: carryEvents({ path, former }) };
+  await using store = await open();
   const had = new Set<string>();
   const isKnown = former.each<{ subject: string }>("SELECT subject FROM blocks", ({ subject }) => void had.add(subject));
   const isWhole = isKnown && former.state === "whole";
@@ -78,7 +85,7 @@ export async function restoreSessions(order: RestoreOrder & { readonly edgeBlock
       { at: now, event: "block.set", ...labelIn(subject), detail: { subject, reason, until: null } },
     );
   }
-  const carried = { ...rows, ...(isWhole ? {} : { "blocks of the edge": ofEdge.length }) };
+  const carried = { ...rows, ...(isWhole ? {} : { edge_blocks: ofEdge.length }) };
   await store.saveEvents([{ at: now, event: "store.restored", detail: describeRestore(backup, former, carried) }]);
   return { former: former.state, carried, returnedBlocks: isWhole ? ofBackup.filter((subject) => !had.has(subject)) : [] };
 }

@@ -8,6 +8,7 @@ import type { StoreFacts } from "./backup.ts";
 import { defaultEventSettings } from "./event-log.ts";
 import type { Log } from "./log.ts";
 import { type Carried, carryTables, type TableRule } from "./restore-carry.ts";
+import { carryEvents } from "./restore-events.ts";
 import { type FormerState, openFormer } from "./restore-former.ts";
 import { openTokenStore } from "./token-store.ts";
 
@@ -85,7 +86,7 @@ export async function restoreTokens(order: RestoreOrder & { readonly windowSecon
     await using _file = await openTokenStore({ path, log, events });
   }
   using former = await openFormer({ path: formerPath, writer: "tokens", scratch: `${path}.former`, log });
-  const carried = carryTables({ path, former, rules });
+  const carried = { ...carryTables({ path, former, rules }), events: carryEvents({ path, former }) };
   const seconds = Math.floor(now.getTime() / 1000);
   const floor = setFloor(path, {
     notBefore: seconds + aheadSeconds,

@@ -1,5 +1,6 @@
+import { generateKeyPairSync, sign, verify } from "node:crypto";
 import { closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { type EventRecord, type Label, parseNetwork } from "@keyhole/core";
+import { createChainVerifier, type EventRecord, type Label, parseNetwork } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
 import { at, signedOrder, start } from "../test/signed-orders.ts";
@@ -70,7 +71,7 @@ test("6: a restored tokens.db undoes no revocation and no spent proof of after t
   const order = orderFor(folder, "tokens");
   const restored = await restoreTokens({ ...order, windowSeconds: 300 });
   expect(await lastEvent(folder.file("restored-tokens.db"), "tokens")).toMatchObject({
-    sequence: 2,
+    sequence: 4,
     event: "store.restored",
     at: at(restoredAt),
   });
@@ -219,7 +220,7 @@ test("6: with the former sessions.db destroyed the edge's list still says who is
   }
   rmSync(folder.file("sessions.db"));
   const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(1), labelOf(2)] });
-  expect(restored).toMatchObject({ former: "lost", carried: { "blocks of the edge": 1 } });
+  expect(restored).toMatchObject({ former: "lost", carried: { edge_blocks: 1 } });
   await using store = await openSessions(folder, "restored-sessions.db");
   expect((await store.blocks()).map(({ subject, reason }) => [subject, reason])).toEqual([
     [labelOf(1), "until 50000"],
@@ -243,4 +244,38 @@ test("a copy that was damaged, or is of a newer version, is refused", async () =
   expect((await faultOf(inspect())).code).toBe("STORE_NEWER");
   writeFileSync(path, Buffer.alloc(8192, 7));
   expect((await faultOf(inspect())).code).toBe("STORE_CORRUPT");
+});
+
+test("history goes on without a gap or a seam where the former chain goes on from the backup's, and is left behind where it does not", async () => {
+  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+  const signer = { keyId: "k1", sign: (text: Uint8Array) => sign(null, text, privateKey) };
+  const events = { signer, keepMs: 90 * 86_400_000, keepRows: 1_000_000 };
+  for (const isTampered of [false, true]) {
+    using folder = openTemporaryFolder();
+    {
+      await using store = await openTokenStore({ path: folder.file("tokens.db"), log: silentLog, events });
+      await store.orderToken(signedOrder("before"));
+      await backUp(folder, "tokens");
+      for (const number of [1, 2, 3]) await store.orderToken(signedOrder(`after ${number}`, { now: at(number * 10) }));
+    }
+    if (isTampered) {
+      const db = new Database(folder.file("tokens.db"));
+      db.exec("UPDATE events SET detail = '{}' WHERE sequence = 3");
+      db.close();
+    }
+    const order = orderFor(folder, "tokens");
+    const { carried } = await restoreTokens({ ...order, signer, windowSeconds: 300 });
+    expect(carried["events"]).toBe(isTampered ? 0 : 3);
+    await using reader = openEventReader({ path: order.path, writer: "tokens" });
+    const verifier = createChainVerifier({
+      writer: "tokens",
+      ...(await reader.bounds()),
+      verify: (_keyId, text, signature) => verify(null, text, publicKey, signature),
+    });
+    const rows = await reader.after(0, 100);
+    expect(rows.map(({ event }) => event).slice(1)).toEqual([...(isTampered ? [] : Array(3).fill("token.granted")), "store.restored"]);
+    expect(
+      [...verifier.checkpoints, ...rows.map((row) => verifier.next(row)), verifier.end()].filter((flaw) => flaw !== undefined),
+    ).toEqual([]);
+  }
 });

@@ -32,13 +32,13 @@ const openTokens = () => openTokenStore({ path: join(stateDir, "tokens.db"), log
 const openSessions = () => openSessionStore({ path: join(stateDir, "sessions.db"), log });
 const take = (change: { withKeys?: boolean; isForced?: boolean } = {}) =>
   takeBackup({ state: state(), file, withKeys: false, isForced: false, version: "0.1.0", now: () => new Date(), progress: say, ...change });
-const restore = () =>
+const restore = (at?: Date) =>
   restoreBackup({
     state: state(),
     file,
     windowSeconds: 300,
     signerOf: () => undefined,
-    now: () => new Date(),
+    now: () => at ?? new Date(),
     pid: process.pid,
     log,
     progress: say,
@@ -181,6 +181,12 @@ it("a name that leads out of the state directory is in no backup", async () => {
     expect([name, (await faultOf(restore())).code]).toEqual([name, "BACKUP_INVALID"]);
   }
   expect(existsSync(join(dir, "evil"))).toBe(false);
+});
+
+it("6: a clock that is behind the backup would let what was issued since count, so nothing is restored by it", async () => {
+  await live(1);
+  await take();
+  expect((await faultOf(restore(new Date(Date.now() - 60_000)))).message).toMatch(/set the clock right/);
 });
 
 it("a restore waits for nobody: who serves from the state directory is named", async () => {

@@ -76,7 +76,14 @@ export async function restoreBackup(options: {
       return { plan: begun, isFinished: true };
     }
     inspectStores(file, prepared, read.manifest, progress);
-    const plan = await prepare(prepared, read, { ...options, now: now(), onStep });
+    const moment = now();
+    // What was issued since would still count: its issued-at lies ahead of a clock that is behind.
+    if (moment.toISOString() < read.manifest.takenAt)
+      throw invalid(
+        file,
+        `it was taken at ${read.manifest.takenAt}, and this machine's clock says ${moment.toISOString()}; set the clock right`,
+      );
+    const plan = await prepare(prepared, read, { ...options, now: moment, onStep });
     writePrivateFile(join(prepared, "plan.json"), renderPlan(plan));
     syncFolder(prepared);
   } catch (cause) {

@@ -58,9 +58,7 @@ export async function takeBackup(options: {
     }
     if (files.length === 0)
       throw new Fault("STORE_UNAVAILABLE", `There is nothing to back up in ${state.path}: it has no store yet. Start Keyhole once.`);
-    // What verifies the chains in it is no secret, and without it nobody could say on another machine whose they are.
-    for (const name of listKeyFiles(state.path).filter((each) => withKeys || /^keys\/audit-[a-z]+-public\//.test(each)))
-      files.push({ name, mode: lstatSync(join(state.path, name)).mode & 0o770, ...(await digestFile(join(state.path, name))) });
+    files.push(...(await describeKeys(state.path, withKeys)));
     const manifest: Manifest = {
       kind: "keyhole-backup",
       format: 1,
@@ -110,12 +108,33 @@ function place(tar: string, file: string, isForced: boolean): void {
   syncFolder(dirname(file));
 }
 
+/**
+ * What verifies the chains of events is no secret, and always there: without it nobody could say on another machine whose they are.
+ */
+async function describeKeys(stateDir: string, withKeys: boolean): Promise<readonly ManifestFile[]> {
+  try {
+    return await Promise.all(
+      listKeyFiles(stateDir, withKeys).map(async (name) => {
+        const path = join(stateDir, name);
+        return { name, mode: lstatSync(path).mode & 0o770, ...(await digestFile(path)) };
+      }),
+    );
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new Fault(
+      "KEYS_UNREADABLE",
+      `The keys in ${stateDir} cannot be read (${code}). Each part's are its user's: run this as root, or without --with-keys.`,
+      { cause },
+    );
+  }
+}
+
 /** Names below the state directory, in order. What is no key's file stays behind. */
-function listKeyFiles(stateDir: string): readonly string[] {
+function listKeyFiles(stateDir: string, withKeys: boolean): readonly string[] {
   const keys = join(stateDir, "keys");
   if (!existsSync(keys)) return [];
   const names = readdirSync(keys, { withFileTypes: true })
-    .filter((folder) => folder.isDirectory())
+    .filter((folder) => folder.isDirectory() && (withKeys || /^audit-[a-z]+-public$/.test(folder.name)))
     .flatMap((folder) =>
       readdirSync(join(keys, folder.name), { withFileTypes: true })
         .filter((file) => file.isFile())
