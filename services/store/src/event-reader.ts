@@ -1,5 +1,5 @@
 /** Reads the events of a file beside its writer, in their order. */
-import type { EventRecord, EventWriter, SignedCheckpoint } from "@keyhole/core";
+import type { EventRecord, EventWriter, Label, SignedCheckpoint } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { readMigrations, schemaVersion } from "./migrations.ts";
 import { openReader } from "./reader.ts";
@@ -8,6 +8,8 @@ import { openReader } from "./reader.ts";
 export type EventReader = AsyncDisposable & {
   /** The oldest `limit` events after this sequence. */
   after(sequence: number, limit: number): Promise<readonly EventRecord[]>;
+  /** The newest `limit` events of this label, the newest first. */
+  ofLabel(label: Label, limit: number): Promise<readonly EventRecord[]>;
   /** Where the chain ends and where it begins, in the same moment; undefined where nothing was ever written. */
   bounds(): Promise<{ readonly head: SignedCheckpoint | undefined; readonly base: SignedCheckpoint | undefined }>;
 };
@@ -29,6 +31,7 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
   return {
     after: (sequence, limit) =>
       reader.read<readonly EventRecord[]>([], (queries) => queries?.after.all(sequence, limit).map(fromRow) ?? []),
+    ofLabel: (label, limit) => reader.read<readonly EventRecord[]>([], (queries) => queries?.ofLabel.all(label, limit).map(fromRow) ?? []),
     bounds: () =>
       reader.read({ head: undefined, base: undefined }, (queries) => {
         const rows = queries?.checkpoints.all() ?? [];
@@ -41,6 +44,7 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
 function prepareEventReads(db: Database) {
   return {
     after: db.prepare<[number, number], EventRow>("SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"),
+    ofLabel: db.prepare<[string, number], EventRow>("SELECT * FROM events WHERE label = ? ORDER BY sequence DESC LIMIT ?"),
     checkpoints: db.prepare<[], CheckpointRow>("SELECT * FROM checkpoints"),
   };
 }

@@ -28,12 +28,14 @@ test("the steps of each file are numbered without gaps", () => {
     "0003-one-tree-of-tokens.sql",
     "0004-proofs-of-before.sql",
     "0005-events-and-floor.sql",
+    "0006-events-by-label.sql",
   ]);
   expect(readMigrations("sessions").map(({ name }) => name)).toEqual([
     "0001-sessions-and-blocks.sql",
     "0002-watched.sql",
     "0003-newest-issued.sql",
     "0004-events-blocks-revocations.sql",
+    "0005-events-by-label.sql",
   ]);
 });
 
@@ -95,8 +97,8 @@ test("a file of a newer version is refused, named, and left alone", async () => 
   const fault = await faultOf(openTokenStore({ path, log: silentLog }));
   expect(fault.code).toBe("STORE_NEWER");
   expect(fault.message).toContain("schema 7");
-  expect(fault.message).toContain("knows up to 5");
-  expect(fault.message).toContain(`${path}.before-6`);
+  expect(fault.message).toContain("knows up to 6");
+  expect(fault.message).toContain(`${path}.before-7`);
   expect(readFileSync(path)).toEqual(before);
 });
 

@@ -83,7 +83,7 @@ test("a newer schema asks for a newer reader", async () => {
   await using reader = await openTokenReader({ path });
   const fault = await faultOf(reader.notBefore(labelOf(1)));
   expect(fault).toMatchObject({ code: "STORE_UNAVAILABLE", message: expect.stringContaining("schema 99") });
-  other.pragma("user_version = 5");
+  other.pragma("user_version = 6");
   other.close();
   expect(await reader.notBefore(labelOf(1))).toBeUndefined();
 });

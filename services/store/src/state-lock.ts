@@ -3,7 +3,7 @@
  * process, and frees it however the process ends, so nothing stale is ever left behind. `<dir>/lock.pid` only names the
  * holder for a person to read. Children do not inherit it (SQLite opens with O_CLOEXEC, and fcntl locks stay with the process).
  */
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import Database from "better-sqlite3";
@@ -20,7 +20,7 @@ export async function openStateLock(options: { dir: string; pid: number }): Prom
   const db = takeLock(dir, pidPath);
   try {
     writeFileSync(pidPath, `${pid}\n`, { mode: fileMode });
-    chmodSync(join(dir, "lock.db"), fileMode);
+    allowGroup(join(dir, "lock.db"));
   } catch (error) {
     db.close();
     throw unwritable(dir, (error as NodeJS.ErrnoException).code, error);
@@ -32,6 +32,11 @@ export async function openStateLock(options: { dir: string; pid: number }): Prom
       db.close();
     },
   };
+}
+
+/** Another user of the group may have made it, and only that one can change its mode: then it was set right. */
+function allowGroup(path: string): void {
+  if ((statSync(path).mode & 0o777) !== fileMode) chmodSync(path, fileMode);
 }
 
 function takeLock(dir: string, pidPath: string): Database.Database {
