@@ -5,9 +5,6 @@
 import { pino } from "pino";
 import pretty from "pino-pretty";
 
-/** Levels that a person may ask for. */
-export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-
 /** What the parts are given. */
 export type Log = {
   debug(fields: object, message: string): void;

@@ -68,6 +68,7 @@ export async function openFoundation(
   if (stranger !== undefined) {
     throw new Fault("CONFIG_INVALID", `A listening socket named ${stranger} was handed over, and this process does not listen on that.`);
   }
+  const admin = parts.includes("plugin") ? config["admin.listen"] : undefined;
   const metricsOffset = isAlone ? 0 : partNames.indexOf(parts[0] ?? "edge");
   // Asked for all before anything is started: who cannot have them all starts nothing.
   await requireFree(
@@ -75,6 +76,7 @@ export async function openFoundation(
       ...listeners
         .filter((name) => !inherited.has(name))
         .map((name) => ({ setting: listenKeys[name], address: { host: config[listenKeys[name]].host, port: portOf(listenKeys[name]) } })),
+      ...(admin === undefined ? [] : [{ setting: "admin.listen", address: { host: admin.host, port: portOf("admin.listen") } }]),
       {
         setting: metricsOffset === 0 ? "metrics.listen" : `metrics.listen (its port + ${metricsOffset})`,
         address: { host: config["metrics.listen"].host, port: portOf(metricsKey) },

@@ -1,19 +1,24 @@
 /** The plugin: answers frps's hook, owns the sessions, and drives the edge through its door. */
-import { join } from "node:path";
 import type { SessionReader, TokenReader } from "@keyhole/core";
 import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
-import { openSessionStore } from "@keyhole/store";
 import { loopback } from "../listeners.ts";
+import { openRates, type ReadRates, sumOf } from "../rates.ts";
 import { openKeyRing } from "../state/key-files.ts";
+import { openSessionsOf } from "../state/sessions-file.ts";
 import { openVerifyKeys } from "../state/signing-keys.ts";
 import { readStellarAddress } from "../state/stellar-server.ts";
 import { dashboardUser, type Foundation, hookUser, marker } from "./foundation.ts";
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running plugin. */
-export type PluginPart = AsyncDisposable & { readonly plugin: Plugin; readonly sessions: SessionReader; checkStore(): Promise<void> };
+export type PluginPart = AsyncDisposable & {
+  readonly plugin: Plugin;
+  readonly sessions: SessionReader;
+  readonly readRates: ReadRates<"logins" | "refusals">;
+  checkStore(): Promise<void>;
+};
 
 /** Starts it. `runtime` is the edge of this process or the far end of its socket; `tokens` the token service's store, or its file. */
 export async function startPluginPart(
@@ -25,7 +30,7 @@ export async function startPluginPart(
   const log = component("plugin");
   testSignatures(log);
   await using stack = new AsyncDisposableStack();
-  const sessions = stack.use(await openSessionStore({ path: join(state.path, "sessions.db"), log: component("store") }));
+  const sessions = stack.use(await openSessionsOf(state, component("store")));
   const dashboard = createDashboard({
     port: portOf("frps.dashboardPort"),
     user: dashboardUser,
@@ -64,8 +69,14 @@ export async function startPluginPart(
       log,
     }),
   );
+  const { read: readRates } = stack.use(
+    openRates({
+      logins: () => sumOf([...plugin.stats().hookCalls].filter(([call]) => call.startsWith("Login ")).map(([, count]) => count)),
+      refusals: () => sumOf(plugin.stats().refusals.values()),
+    }),
+  );
   const running = stack.move();
-  return { plugin, sessions, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { plugin, sessions, readRates, checkStore: () => sessions.check(), [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 /** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */

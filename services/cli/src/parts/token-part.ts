@@ -19,6 +19,7 @@ import {
   type TokenService,
 } from "@keyhole/token";
 import { renderClientConfig } from "../client-config.ts";
+import { openRates, type ReadRates, sumOf } from "../rates.ts";
 import type { TellRevoked } from "../sockets/plugin-socket.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openSigningKeys, openVerifyKeys } from "../state/signing-keys.ts";
@@ -27,7 +28,11 @@ import type { Foundation } from "./foundation.ts";
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running token service. */
-export type TokenPart = AsyncDisposable & { readonly service: TokenService; stats(): TokenAppStats };
+export type TokenPart = AsyncDisposable & {
+  readonly service: TokenService;
+  readonly readRates: ReadRates<"refusals">;
+  stats(): TokenAppStats;
+};
 
 /** What it is given by the parts that it must not know. */
 export type TokenPartDeps = {
@@ -90,7 +95,18 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     settings,
   });
   const service = await startTokenService({ app, newRequestId, log, ...foundation.listenerOf("token") });
-  return { service, stats: () => app.stats(), [Symbol.asyncDispose]: () => service.stop() };
+  const rates = openRates({
+    refusals: () => sumOf(Object.entries(app.stats().answers).map(([code, count]) => (code === "OK" ? 0 : count))),
+  });
+  return {
+    service,
+    readRates: rates.read,
+    stats: () => app.stats(),
+    [Symbol.asyncDispose]: () => {
+      rates[Symbol.dispose]();
+      return service.stop();
+    },
+  };
 }
 
 /** Both kinds of tunnel token, each with the keys of its own. */
