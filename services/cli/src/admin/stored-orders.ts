@@ -29,6 +29,9 @@ export type StoredOrders = AsyncDisposable & {
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const tokenKinds = ["hmac", "jwt"] as const;
 
+/** Another command like this one is done by then. */
+const patienceMs = 2000;
+
 /** Takes the lock and opens the file. Throws `STATE_LOCKED` when the plugin has it, and the store's faults. */
 export async function openStoredOrders(
   state: StateDirectory,
@@ -36,7 +39,7 @@ export async function openStoredOrders(
 ): Promise<StoredOrders> {
   const { orderer, now } = by;
   await using stack = new AsyncDisposableStack();
-  stack.use(await openStateLock({ dir: state.folder("lock", "plugin"), pid: by.pid }));
+  stack.use(await openStateLock({ dir: state.folder("lock", "plugin"), pid: by.pid, patienceMs }));
   const sessions: SessionStore = stack.use(await openSessionsOf(state, silent));
   const tokens = stack.use(await openTokenReader({ path: join(state.path, "tokens.db") }));
   const running = stack.move();

@@ -102,20 +102,35 @@ export async function unblock(text: string, options: OperatorOptions): Promise<E
 
 async function give(context: OperatorContext, order: Order): Promise<ExitCode> {
   const answer = await order.ask(context);
-  if (answer instanceof SocketFault)
-    return answer.kind === "away" ? await giveWithoutPlugin(context, order) : complainSilence(context, answer);
+  return isAway(answer) ? await giveWithoutPlugin(context, order) : tell(context, answer);
+}
+
+const isAway = (answer: AdminAnswer | SocketFault): answer is SocketFault => answer instanceof SocketFault && answer.kind === "away";
+
+function tell(context: OperatorContext, answer: AdminAnswer | SocketFault): ExitCode {
+  if (answer instanceof SocketFault) return complainSilence(context, answer);
   if (answer.status !== 200 && answer.status !== 202) return complainProblem(context, answer);
   const told = answer.body as OrderShape;
   report(context, told, describe(told));
   return told.enforced ? exitCodes.ok : exitCodes.degraded;
 }
 
-async function giveWithoutPlugin(context: OperatorContext, { name, subject, store }: Order): Promise<ExitCode> {
+async function giveWithoutPlugin(context: OperatorContext, order: Order): Promise<ExitCode> {
+  const { name, subject, store } = order;
   if (store === undefined) {
     context.complain(`the plugin is not running: nobody was kicked, and a kick is not recorded. ${describeStart(context)}`);
     return exitCodes.degraded;
   }
   const recorded = await record(context, store);
+  if (recorded === "locked") {
+    // It has started meanwhile, or is starting.
+    const answer = await order.ask(context);
+    if (!isAway(answer)) return tell(context, answer);
+    context.complain(
+      "PART_UNREACHABLE: nothing was recorded: somebody has the plugin's lock and does not serve its socket, so it is starting or stopping. Repeat this.",
+    );
+    return exitCodes.failed;
+  }
   if (recorded === "nothing") {
     context.complain(`BLOCK_NOT_FOUND: ${printSubject(subject)} is not blocked.`);
     return exitCodes.notFound;
@@ -128,19 +143,15 @@ async function giveWithoutPlugin(context: OperatorContext, { name, subject, stor
 async function record(
   context: OperatorContext,
   store: NonNullable<Order["store"]>,
-): Promise<Pick<OrderShape, "notBefore" | "block"> | "nothing"> {
+): Promise<Pick<OrderShape, "notBefore" | "block"> | "nothing" | "locked"> {
   const { openStoredOrders } = await import("../admin/stored-orders.ts");
   const state = openExistingState(context.config.stateDir);
   try {
     await using orders = await openStoredOrders(state, { orderer: context.orderer, pid: process.pid, now: () => new Date() });
     return (await store(orders)) ?? "nothing";
   } catch (fault) {
-    if (!(fault instanceof Fault) || fault.code !== "STATE_LOCKED") throw fault;
-    throw new Fault(
-      "PART_UNREACHABLE",
-      `Nothing was recorded: the plugin has its lock and does not serve its socket yet, so it is starting or stopping. Repeat this. (${fault.message})`,
-      { cause: fault },
-    );
+    if (fault instanceof Fault && fault.code === "STATE_LOCKED") return "locked";
+    throw fault;
   }
 }
 

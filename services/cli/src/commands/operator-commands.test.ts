@@ -116,7 +116,18 @@ describe("an order", () => {
   it("writes nothing while the plugin has its lock, though it does not serve its socket", async () => {
     await using _lock = await openStateLock({ dir: join(dir, "state", "lock", "plugin"), pid: process.pid });
     const done = await run("revoke", address);
-    expect([done.code, done.stderr]).toEqual([1, expect.stringMatching(/PART_UNREACHABLE: Nothing was recorded/)]);
+    expect([done.code, done.stderr]).toEqual([1, expect.stringContaining("PART_UNREACHABLE: nothing was recorded")]);
+  });
+
+  it("6: is recorded while the plugin is away, and waits its turn when another command does the same", async () => {
+    const wallets = Array.from({ length: 4 }, (_, index) => `0x${String(index).repeat(39)}a`);
+    const all = await Promise.all(wallets.map((wallet) => run("block", wallet, "--json")));
+    expect(all.map(({ code }) => code)).toEqual(wallets.map(() => 5));
+    const listed = await run("blocks", "--json");
+    const { blocks } = JSON.parse(listed.stdout) as { blocks: { subject: string }[] };
+    expect([listed.code, blocks.map(({ subject }) => subject).sort()]).toEqual([5, wallets]);
+    expect((await run("unblock", wallets[0] ?? "")).code).toBe(5);
+    expect((await run("unblock", wallets[0] ?? "")).code).toBe(3);
   });
 
   it("is told in words: what was done, how far it holds, what comes next", () => {

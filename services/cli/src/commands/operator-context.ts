@@ -41,11 +41,17 @@ export function openOperatorContext(options: OperatorOptions): OperatorContext {
     complain: (text) => void process.stderr.write(`keyhole: ${text}\n`),
     async ask(method, target, body) {
       requireStateDir(config.stateDir);
+      // Who looks at a terminal for longer than that wants to know why.
+      const patience = setTimeout(() => {
+        if (process.stderr.isTTY === true) process.stderr.write("keyhole: waiting for the plugin…\n");
+      }, 1000);
       try {
         return await askAdmin(socketPath(config.stateDir, "plugin"), { method, target, orderer, ...(body === undefined ? {} : { body }) });
       } catch (fault) {
         if (fault instanceof SocketFault) return fault;
         throw fault;
+      } finally {
+        clearTimeout(patience);
       }
     },
   };

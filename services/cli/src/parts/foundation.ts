@@ -38,6 +38,9 @@ export const marker = "x-keyhole-app";
 export const hookUser = "frps";
 export const dashboardUser = "keyhole";
 
+/** A command that records an order in the plugin's place has its lock for a moment: that must not keep the plugin from starting. */
+const recordingMs = 1000;
+
 /** Opens the state for these parts; all of them means that nobody else runs here. Throws `STATE_LOCKED`, `STATE_UNWRITABLE` or `PORT_BUSY`. */
 export async function openFoundation(
   config: Config,
@@ -48,7 +51,10 @@ export async function openFoundation(
   const isAlone = parts.length === partNames.length;
   await using stack = new AsyncDisposableStack();
   const state = openStateDirectory(config.stateDir, isAlone ? "private" : "shared");
-  for (const part of parts) stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid }));
+  for (const part of parts) {
+    const patienceMs = part === "plugin" ? recordingMs : 0;
+    stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid, patienceMs }));
+  }
   state.folder("run");
   // Left by a process that was killed: until we serve, nobody may believe it.
   if (isAlone) rmSync(join(state.path, "ready.json"), { force: true });
