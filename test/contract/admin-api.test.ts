@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { type AdminApp, adminEndpoints, createAdminApp, startAdminPort } from "@keyhole/cli";
 import { Fault, refusalCodes } from "@keyhole/core";
 import { openEventReader } from "@keyhole/store";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { admitted, alice, bob, codeOf, type HookBench, startHookBench } from "../support/hook-bench.ts";
 
@@ -186,6 +187,39 @@ describe("an order", () => {
     expect(await codeAt("GET", "/v1/everything")).toBe("404 NOT_FOUND");
     expect(await codeAt("GET", "/v1/identities/0x00")).toBe("400 WALLET_FORMAT");
   });
+});
+
+it("whatever is asked, the answer is of the catalogue, and never that we failed", async () => {
+  const prefix = fc.constantFrom("/v1/", "/v1/sessions/", "/v1/sessions?", "/v1/identities/", "/v1/blocks/", "/v1/blocks?", "/");
+  const text = fc.oneof(
+    fc.string(),
+    fc.string({ unit: "binary" }),
+    fc.constantFrom(alice, address, "203.0.113.0%2F24", "%", "%zz", "%00", ".."),
+  );
+  const body = fc.option(fc.oneof(fc.string(), fc.json(), fc.record({ subject: text, forSeconds: fc.anything(), reason: text })), {
+    nil: undefined,
+  });
+  const method = fc.constantFrom("GET", "POST", "DELETE", "PUT", "HEAD", "OPTIONS");
+  const property = fc.asyncProperty(
+    method,
+    prefix,
+    fc.tuple(text, fc.constantFrom("", "/kick", "/revoke", "?waitMs=0")),
+    body,
+    async (verb, start, rest, sent) => {
+      const url = `http://keyhole${start}${rest.join("")}`;
+      if (!URL.canParse(url)) return;
+      const mayCarry = verb !== "GET" && verb !== "HEAD" && sent !== undefined;
+      const request = new Request(url, {
+        method: verb,
+        headers: { "content-type": "application/json" },
+        ...(mayCarry ? { body: typeof sent === "string" ? sent : JSON.stringify(sent) } : {}),
+      });
+      const answer = await app.fetch(request, { orderer: "ann" });
+      expect([url, answer.status]).toEqual([url, expect.toSatisfy((status: number) => status >= 200 && status < 500)]);
+      if (answer.status >= 400 && verb !== "HEAD") expect(refusalCodes).toContain(((await answer.json()) as { code: string }).code);
+    },
+  );
+  await fc.assert(property, { numRuns: 500 });
 });
 
 describe("what is known of a wallet", () => {

@@ -95,6 +95,10 @@ export function complainRefusal(context: OperatorContext, { code, facts }: Refus
 
 /** What a command says of an answer that is no success. */
 export function complainProblem(context: OperatorContext, { status, body }: AdminAnswer): ExitCode {
+  if (body["code"] === "NOT_FOUND") {
+    context.complain("PART_UNREACHABLE: the plugin that runs does not know this order: it is of another version. Restart it.");
+    return exitCodes.failed;
+  }
   context.complain(`${body["code"] ?? status}: ${body["detail"] ?? "The plugin refused."} ${body["remedy"] ?? ""}`.trimEnd());
   if (status === 404) return exitCodes.notFound;
   return status === 401 || status === 403 ? exitCodes.notPermitted : exitCodes.failed;
