@@ -15,7 +15,12 @@ export type Table = { readonly file: string; readonly name: string; readonly mar
 
 const root = new URL("../", import.meta.url);
 const apiFile = "services/token/openapi.json";
-const voices: Readonly<Record<RefusalVoice, string>> = { token: "token service", hook: "hook (frpc prints it)", edge: "edge" };
+const voices: Readonly<Record<RefusalVoice, string>> = {
+  token: "token service",
+  hook: "hook (frpc prints it)",
+  edge: "edge",
+  admin: "admin API",
+};
 
 /** Every generated table, from the code as it is now. */
 export function renderTables(): readonly Table[] {

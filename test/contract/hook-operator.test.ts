@@ -187,6 +187,8 @@ describe("the chain of events", () => {
     await bench.closeProxy(newcomer);
     await waitForFact("four events", async () => ((await bench.readEvents()).length === 4 ? true : undefined));
     const told = await bench.readEvents();
+    // An operator types it: nothing that a shell or an option parser takes for something else.
+    for (const [, { session }] of told) expect(session).toMatch(/^[0-9a-f]{32}$/);
     expect(told.map(([event, { how, displaced, source }]) => [event, how ?? displaced, source])).toEqual([
       ["session.admitted", 0, "127.0.0.1:40001"],
       ["session.ended", "displaced", undefined],

@@ -42,6 +42,8 @@ export type BenchClient = {
 
 /** Everything a test turns and sees. */
 export type HookBench = AsyncDisposable & {
+  /** Where the stores are. */
+  readonly dir: string;
   /** The one that runs now. */
   readonly plugin: Plugin;
   /** Ends the plugin as a kill does (nothing is written, nobody is told) and starts another one, which sees frps as it is now. */
@@ -196,6 +198,7 @@ export async function startHookBench(
     readEvidence: async () => (bench.isEdgeAway ? undefined : { cursor: "", evidence: bench.evidence, isMore: false }),
   };
   const bench: Omit<HookBench, "plugin"> & { plugin: Plugin | undefined } = {
+    dir: path,
     plugin: undefined,
     tokens,
     sessions,

@@ -5,9 +5,9 @@
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { Fault } from "@keyhole/core";
-import type { NodeEdge } from "@keyhole/edge";
 import { openSessionReader, openTokenReader } from "@keyhole/store";
-import type { TokenService } from "@keyhole/token";
+import { serveAdmin } from "./admin/admin-app.ts";
+import { openAdmin } from "./admin/open-admin.ts";
 import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import { startCanary } from "./canary/canary.ts";
 import { withCanaryFacts } from "./canary/canary-facts.ts";
@@ -16,16 +16,16 @@ import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
 import type { MetricSources } from "./metric-definitions.ts";
 import { createMetrics, startMetrics } from "./metrics.ts";
-import { startEdgePart } from "./parts/edge-part.ts";
+import { type EdgePart, startEdgePart } from "./parts/edge-part.ts";
 import { type Foundation, openFoundation } from "./parts/foundation.ts";
 import { readEdgeFacts, readPluginFacts, readSupervisorFacts, readTokenFacts } from "./parts/part-facts.ts";
 import { openPartSocket } from "./parts/part-socket.ts";
 import { startPluginPart } from "./parts/plugin-part.ts";
 import { startSupervisorPart } from "./parts/supervisor-part.ts";
-import { startTokenPart } from "./parts/token-part.ts";
+import { startTokenPart, type TokenPart } from "./parts/token-part.ts";
 import { createRemoteCanary, serveCanary } from "./sockets/canary-socket.ts";
 import { connectEdge, serveEdgeCalls } from "./sockets/edge-socket.ts";
-import { createPartApp, type PartStatus, partStatus } from "./sockets/part-status.ts";
+import { createPartApp, createReadPart, type PartStatus, partStatus } from "./sockets/part-status.ts";
 import {
   createRemoteTunnelStatus,
   createTellRevoked,
@@ -68,23 +68,23 @@ const startEdge: Start = async (foundation, { startedAt }) => {
   await using stack = new AsyncDisposableStack();
   // The socket is there before the edge serves anybody, and until it serves nobody any more: to the plugin, no socket means
   // that there is no edge, and so a block is acknowledged that nobody was told (invariant 12).
-  const starting = Promise.withResolvers<NodeEdge>();
+  const starting = Promise.withResolvers<EdgePart>();
   starting.promise.catch(() => {});
-  let edge: NodeEdge | undefined;
-  const app = createPartApp("edge", foundation.world, startedAt, () => readEdgeFacts(foundation, edge));
+  let part: EdgePart | undefined;
+  const app = createPartApp("edge", foundation.world, startedAt, () => readEdgeFacts(foundation, part));
   serveEdgeCalls(
     app,
-    starting.promise.then((started) => started.runtime),
+    starting.promise.then(({ edge }) => edge.runtime),
   );
   stack.use(await openPartSocket(foundation, "edge", app));
   try {
-    ({ edge } = stack.use(await startEdgePart(foundation)));
-    starting.resolve(edge);
+    part = stack.use(await startEdgePart(foundation));
+    starting.resolve(part);
   } catch (fault) {
     starting.reject(fault);
     throw fault;
   }
-  const { stats, visitorsUrl, controlPort } = edge;
+  const { stats, visitorsUrl, controlPort } = part.edge;
   stack.use(await openMetrics(foundation, { edge: stats }));
   return keepRunning(stack, `visitors ${visitorsUrl}, frpc tcp://${foundation.config["control.host"]}:${controlPort}`);
 };
@@ -99,16 +99,16 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
   const supervisor = stack.use(createSocketClient(socketPath(state.path, "supervisor")));
   // A client of its own: whoever revokes does not wait behind questions.
   const enforcer = stack.use(createSocketClient(socketPath(state.path, "plugin")));
-  let service: TokenService | undefined;
+  let part: TokenPart | undefined;
   const app = createPartApp("token", world, startedAt, () => {
-    if (service !== undefined) return readTokenFacts(foundation, service, () => tokens.check());
+    if (part !== undefined) return readTokenFacts(foundation, part, () => tokens.check());
     const problem = "the edge has never run here, and makes the control CA at its first start. Start it: keyhole edge";
     return { summary: "waiting for the edge", facts: {}, problems: [problem] };
   });
   stack.use(await openPartSocket(foundation, "token", app));
   const readCa = createReadControlCa(state);
   await awaitControlCa(readCa, component("token"), signal);
-  const part = stack.use(
+  part = stack.use(
     await startTokenPart(foundation, {
       tokens,
       readStanding: sessions.standing,
@@ -126,9 +126,8 @@ const startToken: Start = async (foundation, { startedAt, signal }) => {
       caPem: () => readCa() ?? "",
     }),
   );
-  ({ service } = part);
   stack.use(await openMetrics(foundation, { token: part.stats, commits: () => ({ tokens: readCommits() }) }));
-  return keepRunning(stack, `the token service on ${service.url}`);
+  return keepRunning(stack, `the token service on ${part.service.url}`);
 };
 
 const startPlugin: Start = async (foundation, { startedAt }) => {
@@ -143,15 +142,18 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
       log: component("edge"),
     }),
   );
-  const { plugin, checkStore, readCommits } = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
+  const { plugin, sessions, readCommits } = pluginPart;
   pushing.resolve(() => plugin.pushAll());
   stack.use(await openMetrics(foundation, { plugin: plugin.stats, commits: () => ({ sessions: readCommits() }) }));
-  const app = createPartApp("plugin", world, startedAt, () =>
-    readPluginFacts(foundation, { plugin, edgeIsThere: edge.isThere(), checkStore }),
-  );
+  const readFacts = () => readPluginFacts(foundation, { ...pluginPart, edgeIsThere: edge.isThere() });
+  const readPart = createReadPart("plugin", world, startedAt, readFacts);
+  const admin = stack.use(await openAdmin(foundation, { plugin, sessions, tokens, readPart }));
+  const app = createPartApp("plugin", world, startedAt, readFacts);
   serveTunnelStatus(app, plugin.readStatus);
   serveRevocations(app, () => plugin.enforceRevocations());
   serveSessionEnds(app, (kinds) => plugin.endSessionsOf(kinds));
+  serveAdmin(app, admin.app, world.newRequestId);
   stack.use(await openPartSocket(foundation, "plugin", app));
   return keepRunning(stack, `frps's hook on port ${plugin.hookPort}`);
 };

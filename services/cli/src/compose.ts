@@ -8,6 +8,8 @@ import { Fault } from "@keyhole/core";
 import type { FrpBinaries } from "@keyhole/frp";
 import type { Plugin } from "@keyhole/plugin";
 import type { Supervisor } from "@keyhole/supervisor";
+import { serveAdmin } from "./admin/admin-app.ts";
+import { openAdmin } from "./admin/open-admin.ts";
 import { openAuditedTokenStore } from "./audit/audited-stores.ts";
 import { awaitFrps } from "./await-frps.ts";
 import { type Canary, startCanary } from "./canary/canary.ts";
@@ -24,7 +26,7 @@ import { openPartSocket } from "./parts/part-socket.ts";
 import { startPluginPart } from "./parts/plugin-part.ts";
 import { startSupervisorPart } from "./parts/supervisor-part.ts";
 import { checkStore, startTokenPart } from "./parts/token-part.ts";
-import { createPartApp, type PartFacts } from "./sockets/part-status.ts";
+import { createPartApp, createReadPart, type PartFacts } from "./sockets/part-status.ts";
 import { createTellRevoked, serveRevocations, serveSessionEnds, serveTunnelStatus, withinEnforceTimeout } from "./sockets/plugin-socket.ts";
 import { type PartName, partNames } from "./sockets/socket-path.ts";
 import { writeReadyFile } from "./state/ready-file.ts";
@@ -57,9 +59,13 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const tokenCommits = createCommitTimes(world.monotonicMs);
   let canary: Canary | undefined;
   const { tokens, trail } = stack.use(await openAuditedTokenStore(foundation, tokenCommits.timeCommit));
-  const { edge, caPem } = stack.use(await startEdgePart(foundation, { stopGraceMs }));
+  const edgePart = stack.use(await startEdgePart(foundation, { stopGraceMs }));
+  const { edge, caPem } = edgePart;
   const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   const { plugin, sessions, checkStore: checkSessions, readCommits } = pluginPart;
+  const readPluginPart = (): Promise<PartFacts> => readPluginFacts(foundation, { ...pluginPart, edgeIsThere: undefined });
+  const readPart = createReadPart("plugin", world, startedAt, readPluginPart);
+  const admin = stack.use(await openAdmin(foundation, { plugin, sessions, tokens, readPart }));
   const { supervisor, binaries } = stack.adopt(await startSupervisorPart(foundation), (part) => part.supervisor.stop());
   await awaitFrps(supervisor, signal);
   await plugin.reconcile();
@@ -69,7 +75,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       if (status.state === "backing-off" || status.state === "starting") void plugin.reconcile();
     }),
   );
-  const { service, stats: tokenStats } = stack.use(
+  const tokenPart = stack.use(
     await startTokenPart(foundation, {
       tokens,
       readStanding: sessions.standing,
@@ -84,6 +90,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       caPem: () => caPem,
     }),
   );
+  const { service, stats: tokenStats } = tokenPart;
   const registry = createMetrics({
     version: world.version,
     sources: {
@@ -98,9 +105,9 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   });
   const metrics = stack.use(await startMetrics({ host: config["metrics.listen"].host, port: portOf(foundation.metricsKey), registry }));
   const facts: Readonly<Record<PartName, () => PartFacts | Promise<PartFacts>>> = {
-    edge: () => readEdgeFacts(foundation, edge),
-    token: () => readTokenFacts(foundation, service, () => tokens.check()),
-    plugin: () => readPluginFacts(foundation, { plugin, edgeIsThere: undefined, checkStore: checkSessions }),
+    edge: () => readEdgeFacts(foundation, edgePart),
+    token: () => readTokenFacts(foundation, tokenPart, () => tokens.check()),
+    plugin: readPluginPart,
     supervisor: () => withCanaryFacts(readSupervisorFacts(supervisor), canary?.report(), world.now()),
   };
   for (const part of partNames) {
@@ -109,6 +116,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
       serveTunnelStatus(app, plugin.readStatus);
       serveRevocations(app, () => plugin.enforceRevocations());
       serveSessionEnds(app, (kinds) => plugin.endSessionsOf(kinds));
+      serveAdmin(app, admin.app, world.newRequestId);
     }
     stack.use(await openSocketIfPossible(foundation, part, app));
   }

@@ -28,6 +28,7 @@ export const partListeners: Readonly<Record<PartName, readonly ListenerName[]>> 
 export function wantedPorts(config: Config, isAlone: boolean): Record<string, ListenAddress> {
   const metrics = config["metrics.listen"];
   const { host, port } = metrics;
+  const admin = config["admin.listen"];
   const apart = partNames.map((part, index) => [`metrics.${part}`, { host, port: port === 0 ? 0 : port + index }] as const);
   return {
     ...(isAlone ? { "metrics.listen": metrics } : Object.fromEntries(apart)),
@@ -35,6 +36,7 @@ export function wantedPorts(config: Config, isAlone: boolean): Record<string, Li
     "control.listen": config["control.listen"],
     "edge.listen": config["edge.listen"],
     "plugin.listen": config["plugin.listen"],
+    ...(admin === undefined ? {} : { "admin.listen": admin }),
     "frps.bindPort": { host: loopback, port: config["frps.bindPort"] },
     "frps.vhostHttpPort": { host: loopback, port: config["frps.vhostHttpPort"] },
     "frps.dashboardPort": { host: loopback, port: config["frps.dashboardPort"] },

@@ -8,9 +8,6 @@ import pretty from "pino-pretty";
 import { gatherLines } from "./gathered-lines.ts";
 import { openLogDestination } from "./log-destination.ts";
 
-/** Levels that a person may ask for. */
-export const logLevels = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-
 /** What the parts are given. */
 export type Log = {
   debug(fields: object, message: string): void;

@@ -1,33 +1,24 @@
 /**
- * The command line: what there is, what it takes, how it fails. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 there is
- * none, 5 degraded, 78 what no restart mends: the configuration, a key file, a store of another version or damaged.
+ * The command line: what there is, what it takes, how it fails. Exit codes: `exit-codes.ts`. A command loads what it needs
+ * and no more, for an order of an operator should be over in less than a second.
  */
-import { Fault } from "@keyhole/core";
-import { FrpFault } from "@keyhole/frp";
-import { Argument, Command, CommanderError, Option } from "commander";
-import { runAuditVerify } from "./commands/audit.ts";
-import { type BackupOptions, runBackup } from "./commands/backup.ts";
-import { runConfigCheck, runConfigShow } from "./commands/config.ts";
-import { type EventsOptions, parseAddress, parseEventName, parseLimit, parseSince, runEvents } from "./commands/events.ts";
-import { listKeysOfAll, openKeysContext, parseOverlap, retireKeyOf, rotateKeysOf } from "./commands/keys.ts";
-import { type PartOptions, runPart } from "./commands/part.ts";
-import { type RestoreOptions, runRestore } from "./commands/restore.ts";
-import { runStatus } from "./commands/status.ts";
-import { runTokenInspect } from "./commands/token.ts";
-import { runUp, type UpOptions } from "./commands/up.ts";
-import { logLevels } from "./log.ts";
-import { type PartName, partNames } from "./sockets/socket-path.ts";
-import { type KeyPurpose, keyPurposes } from "./state/key-rotation.ts";
+import { Command, CommanderError } from "commander";
+import { exitCodes } from "./exit-codes.ts";
 
-/** What `--help` says of each part. */
-const partDescriptions: Readonly<Record<PartName, string>> = {
-  edge: "the front door for visitors and frpc",
-  token: "the public API that issues tokens",
-  plugin: "the hook that frps asks, and the live sessions",
-  supervisor: "keeps exactly one frps running, which outlives it",
-};
-
-const logLevelOption = (description: string): Option => new Option("--log-level <level>", description).choices([...logLevels]);
+/** Who adds the commands of these names. All are asked for help, and after a name that there is not. */
+const groups: readonly { readonly names: readonly string[]; readonly load: () => Promise<(program: Command) => void> }[] = [
+  {
+    names: ["up", "edge", "token", "plugin", "supervisor", "status", "config"],
+    load: async () => (await import("./commands/run-commands.ts")).addRunCommands,
+  },
+  {
+    names: ["sessions", "revoke", "block", "unblock", "blocks", "identity"],
+    load: async () => (await import("./commands/operator-commands.ts")).addOperatorCommands,
+  },
+  { names: ["keys"], load: async () => (await import("./commands/keys-commands.ts")).addKeysCommands },
+  { names: ["events", "audit"], load: async () => (await import("./commands/history-commands.ts")).addHistoryCommands },
+  { names: ["backup", "restore"], load: async () => (await import("./commands/backup-commands.ts")).addBackupCommands },
+];
 
 /** Runs one command line (without `node` and the script's name). Resolves to the exit code; never rejects. */
 export async function runProgram(args: readonly string[], version: string): Promise<number> {
@@ -38,46 +29,8 @@ export async function runProgram(args: readonly string[], version: string): Prom
     // What stands behind an unknown flag may have been meant as a secret.
     .configureOutput({ outputError: (text, write) => write(hideSecrets(text)) })
     .configureHelp({ showGlobalOptions: true });
-  const configOption = new Option("-c, --config <file>", "configuration file (default: keyhole.toml here, else the built-in settings)");
-  program
-    .command("up")
-    .description("run everything in this process: edge, token service, plugin, and frps under supervision")
-    .addOption(configOption)
-    .option("--demo", "also serve a demo page at the address of a throwaway wallet")
-    .option("--no-demo", "do not (the last of the two counts)")
-    .addOption(logLevelOption("how much to log on standard error (default: info, with --demo: warn)"))
-    .action((options: UpOptions) => runUp(options));
-  for (const part of partNames) {
-    const command = program
-      .command(part)
-      .description(`run one part in this process: ${partDescriptions[part]}`)
-      .addOption(configOption)
-      .addOption(logLevelOption("how much to log on standard error (default: info)"));
-    if (part === "supervisor") command.option("--stop", "end frps, and the supervisor if one runs");
-    command.action((options: PartOptions) => runPart(part, options));
-    if (part === "token") addTokenInspect(command, configOption);
-  }
-  program
-    .command("status")
-    .description("ask every part how it is; exit code 5 when something is wrong")
-    .addOption(configOption)
-    .option("--json", "as JSON")
-    .action(runStatus);
-  const config = program.command("config").description("look at the configuration");
-  config
-    .command("check")
-    .description("tell every problem of the configuration, or that there is none")
-    .addOption(configOption)
-    .action(runConfigCheck);
-  config
-    .command("show")
-    .description("print every setting with the value in force")
-    .addOption(configOption)
-    .option("--json", "as JSON")
-    .action(runConfigShow);
-  addKeysCommands(program, configOption);
-  addHistoryCommands(program, configOption);
-  addBackupCommands(program, configOption);
+  const asked = groups.filter(({ names }) => names.includes(args[0] ?? ""));
+  for (const { load } of asked.length > 0 ? asked : groups) (await load())(program);
   nameHelp(program, program.name());
   try {
     await program.parseAsync([...args], { from: "user" });
@@ -100,102 +53,6 @@ function nameHelp(command: Command, name: string): void {
   for (const each of command.commands) nameHelp(each, `${name} ${each.name()}`);
 }
 
-function addKeysCommands(program: Command, configOption: Option): void {
-  const keys = program.command("keys").description("the keys that make tokens and tickets: list, rotate and retire them, at any time");
-  keys
-    .command("list")
-    .description("every key: what it is for, since when, and what it does now")
-    .addOption(configOption)
-    .option("--json", "as JSON")
-    .action((options: { config?: string; json?: boolean }) => {
-      process.exitCode = listKeysOfAll(openKeysContext(options), options);
-    });
-  keys
-    .command("rotate")
-    .description("make a new key; those before it verify until everything that they made has ended")
-    .addArgument(
-      new Argument("[purpose]", "only this one; audit is both that sign events (default: all)").choices([...keyPurposes, "audit"]),
-    )
-    .addOption(configOption)
-    .addOption(
-      new Option(
-        "--overlap <time>",
-        "how long the keys before it verify, as in 90m, 24h or 30d; 10s to 366d (default: the life of tokens and an hour, at least 25h; tickets 30d)",
-      ).argParser(parseOverlap),
-    )
-    .action((purpose: KeyPurpose | "audit" | undefined, options: { config?: string; overlap?: number }) =>
-      rotateKeysOf(openKeysContext(options), purpose, options),
-    );
-  keys
-    .command("retire")
-    .description("let a key mint no more; it verifies until everything that it made has ended")
-    .argument("<id>", "as keys list tells it")
-    .addOption(configOption)
-    .option("--now", "let it verify no more either: what it made is refused from now on")
-    .action((id: string, options: { config?: string; now?: boolean }) => retireKeyOf(openKeysContext(options), id, options));
-}
-
-function addTokenInspect(token: Command, configOption: Option): void {
-  token
-    .command("inspect")
-    .description("what a credential is, whose, and what a login with it would be told now; exit code 1 when it would be refused")
-    .argument("[file]", "a file with a tunnel token, a Vana claim or a Stellar JWT, or a frpc.toml (default: standard input)")
-    .addOption(configOption)
-    .option("--json", "as JSON")
-    // The part's own --config is the same flag, and may have taken it.
-    .action(async (file: string | undefined, _own: object, command: Command) => {
-      process.exitCode = await runTokenInspect(file, command.optsWithGlobals<{ config?: string; json?: boolean }>());
-    });
-}
-
-function addHistoryCommands(program: Command, configOption: Option): void {
-  program
-    .command("events")
-    .description("what happened, by time: grants, refusals, sessions, blocks, keys, settings, starts and stops")
-    .addOption(configOption)
-    .option("-f, --follow", "go on with what comes, until interrupted")
-    .addOption(new Option("--address <address>", "only of this wallet").argParser(parseAddress))
-    .addOption(new Option("--event <name>", "only events of this name, as in token.granted").argParser(parseEventName))
-    .addOption(
-      new Option("--since <time>", "all since then: 90m, 24h, 7d, or an instant such as 2026-01-31T12:00:00Z").argParser(parseSince),
-    )
-    .addOption(new Option("--limit <count>", "the newest so many (default: 50, and all with --since)").argParser(parseLimit))
-    .option("--json", "as JSON, an event a line")
-    .action((options: EventsOptions) => runEvents(options));
-  program
-    .command("audit")
-    .description("whether the history can be believed")
-    .command("verify")
-    .description(
-      "find any event that was altered, dropped or moved, and any file that was put back as it was; exit code 1 when there is one",
-    )
-    .addOption(configOption)
-    .option("--json", "as JSON")
-    .action(async (options: { config?: string; json?: boolean }) => {
-      process.exitCode = await runAuditVerify(options);
-    });
-}
-
-function addBackupCommands(program: Command, configOption: Option): void {
-  program
-    .command("backup")
-    .description("copy both stores into one file, while everything runs; it is read again and checked")
-    .argument("<file>", "it must not be there yet")
-    .addOption(configOption)
-    .option("--with-keys", "the keys too: whoever has the file can then make tokens for every wallet")
-    .option("--force", "replace a file that is there")
-    .option("--json", "as JSON")
-    .action((file: string, options: BackupOptions) => runBackup(file, options));
-  program
-    .command("restore")
-    .description("put a backup in place; no revocation, block or spent proof is undone, and every client signs again")
-    .argument("<file>", "what keyhole backup has written")
-    .addOption(configOption)
-    .option("--check", "only tell whether the backup is good; changes nothing")
-    .option("--json", "as JSON")
-    .action((file: string, options: RestoreOptions) => runRestore(file, options));
-}
-
 /** A flag for a secret would show it to every user of the machine. */
 const secretFlag = /unknown option '--?[a-z-]*(?:secret|password|token|key|credential|signature|seed)/i;
 
@@ -206,16 +63,16 @@ function report(error: unknown): number {
       process.stderr.write(
         "keyhole: secrets are no flags, for everybody could read them in the list of processes: they are files and credentials.\n",
       );
-    return error.exitCode === 0 ? 0 : 2;
+    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   }
   const code = codeOf(error);
   if (code === undefined) {
     process.stderr.write(`keyhole: unexpected fault\n${error instanceof Error ? error.stack : String(error)}\n`);
-    return 1;
+    return exitCodes.failed;
   }
   process.stderr.write(`keyhole: ${code}: ${(error as Error).message}\n`);
-  if (code === "BACKUP_MISSING") return 3;
-  return lastingFault.test(code) ? 78 : 1;
+  if (code === "BACKUP_MISSING") return exitCodes.notFound;
+  return lastingFault.test(code) ? exitCodes.configuration : exitCodes.failed;
 }
 
 /** Of faults that a restart meets again until somebody mends something (EX_CONFIG of sysexits.h). */
@@ -223,7 +80,6 @@ const lastingFault = /^(?:CONFIG_|KEYS_UNREADABLE$|STORE_CORRUPT$|STORE_NEWER$|F
 
 /** Faults of every package carry a SCREAMING_SNAKE code; Node's own errors carry one that looks alike but has no remedy. */
 function codeOf(error: unknown): string | undefined {
-  if (error instanceof Fault || error instanceof FrpFault) return error.code;
   const { code, name } = error as { code?: unknown; name?: unknown };
   return error instanceof Error && typeof code === "string" && String(name).endsWith("Fault") ? code : undefined;
 }

@@ -41,6 +41,7 @@ export { type CompactJws, decodeBase64Url, type Jws, parseCompactJws, parseJws }
 export { type KeyRing, type MacKey, type ReadKeyRing, verifyWithRing } from "./key-ring.ts";
 export { deriveLabel, identityOfLabel, type Label, parseLabel } from "./label.ts";
 export { createNetworkList, type Network, parseNetwork } from "./network.ts";
+export { deriveOperatorNotBefore, describeBlockGone, describeBlockSet, describeRevoked, type Orderer } from "./operator-order.ts";
 export { type ProofPurpose, printRevokeMessage, printTunnelMessage, type TunnelProof, verifyProof } from "./proof.ts";
 export { createRateLimiter, type RateDecision, type RateLimit, type RateLimiter } from "./rate-limiter.ts";
 export { createRefusalSampler, type RefusalSampler } from "./refusal-sampler.ts";

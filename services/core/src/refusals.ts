@@ -7,8 +7,8 @@
  * reason (`CODE: sentence Remedy`) must fit 200 characters, and frpc prints it as it is.
  */
 
-/** Who says it: the token service, the hook (frpc prints it), or the edge. */
-export type RefusalVoice = "token" | "hook" | "edge";
+/** Who says it: the token service, the hook (frpc prints it), the edge, or the admin API (operators alone hear it). */
+export type RefusalVoice = "token" | "hook" | "edge" | "admin";
 
 /** One row of the catalogue. */
 export type RefusalEntry = {
@@ -31,50 +31,50 @@ const catalogue = {
     status: 413,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is larger than allowed.",
-    remedy: "Send only walletAddress, timestamp and signature.",
-    voices: ["token"],
+    remedy: "Send only the fields that /openapi.json names.",
+    voices: ["token", "admin"],
   },
   CONTENT_TYPE_UNSUPPORTED: {
     status: 415,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is not declared as JSON.",
     remedy: "Send Content-Type: application/json.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   CONTENT_ENCODING_UNSUPPORTED: {
     status: 415,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is packed.",
     remedy: "Send it as it is, without Content-Encoding.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   BODY_INVALID_JSON: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is not valid JSON.",
     remedy: "Send one JSON object in UTF-8.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   BODY_NOT_OBJECT: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The request body is JSON, but not an object.",
-    remedy: "Send {walletAddress, timestamp, signature}.",
-    voices: ["token"],
+    remedy: "Send the object that /openapi.json describes.",
+    voices: ["token", "admin"],
   },
   BODY_DUPLICATE_KEY: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The request body names a field twice.",
     remedy: "Name each field once.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   UNKNOWN_FIELD: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The request body has a field that this endpoint does not know.",
     remedy: "Send only the fields that /openapi.json names.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   BODY_TIMEOUT: {
     status: 408,
@@ -88,42 +88,42 @@ const catalogue = {
     error: "INVALID_SIGNATURE",
     sentence: "walletAddress is missing or not a string.",
     remedy: "Send the address of the wallet that signed, as text.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   WALLET_FORMAT: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The wallet address is not one we know the form of.",
     remedy: "Use 0x and 40 hexadecimal digits, or a Stellar account in upper case, G and 55 characters.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   WALLET_CHECKSUM: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "The wallet address has a wrong checksum, so a character is likely mistyped.",
     remedy: "Copy the address again; an EVM address may also be written all in lower case.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   WALLET_KIND_UNSUPPORTED: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "This kind of address cannot sign, so it cannot hold a tunnel.",
     remedy: "Use an EVM wallet (0x and 40 hexadecimal digits) or a Stellar account (G and 55 characters).",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   WALLET_RESERVED: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "Nobody holds the key of this address: it is the zero address or a precompile.",
     remedy: "Use the address of your own wallet.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   WALLET_WEAK_KEY: {
     status: 400,
     error: "INVALID_SIGNATURE",
     sentence: "Anybody can sign for this account: its key is a point of small order, or not a canonical one.",
     remedy: "Use the account of a wallet that makes its own key.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
   TIMESTAMP_REQUIRED: {
     status: 400,
@@ -229,7 +229,7 @@ const catalogue = {
     error: "RATE_LIMITED",
     sentence: "Too many requests came from this address or for this wallet.",
     remedy: "Wait, as long as Retry-After says where there is one, and try again.",
-    voices: ["token", "hook"],
+    voices: ["token", "hook", "admin"],
     retryAfterSeconds: 60,
   },
   BUSY: {
@@ -262,9 +262,14 @@ const catalogue = {
     status: 400,
     sentence: "A query parameter is unknown, stands twice or has a value that is not allowed.",
     remedy: "See /openapi.json for what each parameter takes.",
-    voices: ["token"],
+    voices: ["token", "admin"],
   },
-  NOT_FOUND: { status: 404, sentence: "There is nothing at this path.", remedy: "See /openapi.json for what there is.", voices: ["token"] },
+  NOT_FOUND: {
+    status: 404,
+    sentence: "There is nothing at this path.",
+    remedy: "See /openapi.json for what there is.",
+    voices: ["token", "admin"],
+  },
   NOT_READY: {
     status: 503,
     error: "INTERNAL_ERROR",
@@ -278,7 +283,7 @@ const catalogue = {
     error: "INTERNAL_ERROR",
     sentence: "Our records cannot be read or written at the moment.",
     remedy: "Try again in a few seconds; nothing was lost.",
-    voices: ["token", "hook"],
+    voices: ["token", "hook", "admin"],
     retryAfterSeconds: 5,
   },
   INTERNAL_ERROR: {
@@ -286,7 +291,7 @@ const catalogue = {
     error: "INTERNAL_ERROR",
     sentence: "We failed; the fault is ours.",
     remedy: "Try again, and report the request id if it stays.",
-    voices: ["token", "hook", "edge"],
+    voices: ["token", "hook", "edge", "admin"],
   },
 
   // What is wrong with a Stellar JWT, at the token service or at Login
@@ -701,7 +706,7 @@ const catalogue = {
     status: 421,
     sentence: "This server does not serve that domain.",
     remedy: "Check the Host header and the DNS entry.",
-    voices: ["edge"],
+    voices: ["edge", "admin"],
   },
   HOST_INVALID: {
     status: 400,
@@ -713,13 +718,13 @@ const catalogue = {
     status: 400,
     sentence: "The request is not well-formed HTTP.",
     remedy: "Send the request in origin form with valid headers.",
-    voices: ["edge", "token"],
+    voices: ["edge", "token", "admin"],
   },
   HEADERS_TOO_LARGE: {
     status: 431,
     sentence: "The request headers are larger than allowed.",
     remedy: "Send fewer or shorter headers or cookies.",
-    voices: ["edge", "token"],
+    voices: ["edge", "token", "admin"],
   },
   EXPECTATION_FAILED: {
     status: 417,
@@ -731,13 +736,13 @@ const catalogue = {
     status: 405,
     sentence: "This method is not allowed here.",
     remedy: "Use a method that the Allow header names.",
-    voices: ["edge", "token"],
+    voices: ["edge", "token", "admin"],
   },
   REQUEST_TIMEOUT: {
     status: 408,
     sentence: "The request did not arrive in time.",
     remedy: "Send the whole header block at once.",
-    voices: ["edge", "token"],
+    voices: ["edge", "token", "admin"],
   },
   SERVICE_UNAVAILABLE: {
     status: 503,
@@ -746,6 +751,49 @@ const catalogue = {
     remedy: "Try again in a few seconds; live tunnels are not affected.",
     voices: ["edge"],
     retryAfterSeconds: 5,
+  },
+  // What an operator is told by the admin API
+  ADMIN_UNAUTHORIZED: {
+    status: 401,
+    sentence: "The key of the admin port is missing or wrong.",
+    remedy: "Send Authorization: Bearer with the text of the file that admin.keyFile names.",
+    voices: ["admin"],
+  },
+  ADMIN_FROM_BROWSER: {
+    status: 403,
+    sentence: "A browser sent this, and no web page may order anything here.",
+    remedy: "Call the admin port from a program: without Origin and Sec-Fetch-Site.",
+    voices: ["admin"],
+  },
+  SESSION_NOT_FOUND: {
+    status: 404,
+    sentence: "No such session lives now.",
+    remedy: "See which do: keyhole sessions list.",
+    voices: ["admin"],
+  },
+  BLOCK_NOT_FOUND: {
+    status: 404,
+    sentence: "No such block is in force.",
+    remedy: "See which are: keyhole blocks.",
+    voices: ["admin"],
+  },
+  SUBJECT_MALFORMED: {
+    status: 400,
+    sentence: "This is neither a wallet's address nor a network that may be blocked.",
+    remedy: "Send an address, or a network of /8 or narrower (IPv6: /16).",
+    voices: ["admin"],
+  },
+  FIELD_MALFORMED: {
+    status: 400,
+    sentence: "A field has a value that is not allowed.",
+    remedy: "See /openapi.json for what each field takes.",
+    voices: ["admin"],
+  },
+  ORDERER_MALFORMED: {
+    status: 400,
+    sentence: "Keyhole-Operator is not 1 to 64 printable ASCII characters.",
+    remedy: "Send the name of who orders it, or leave it out.",
+    voices: ["admin"],
   },
 } as const satisfies Record<string, RefusalEntry>;
 

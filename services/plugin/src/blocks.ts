@@ -6,9 +6,11 @@ import {
   type Block,
   type BlockSubject,
   createNetworkList,
-  type EventDetail,
+  describeBlockGone,
+  describeBlockSet,
   type Label,
   type Network,
+  type Orderer,
   parseLabel,
   type SessionStore,
 } from "@keyhole/core";
@@ -25,9 +27,9 @@ export type Blocks = {
   all(): readonly Block[];
   find(subject: BlockSubject): Block | undefined;
   /** Durable when it resolves; from then on logins are refused. */
-  set(block: Block, detail: EventDetail): Promise<void>;
+  set(block: Block, by: Orderer): Promise<void>;
   /** Durable when it resolves; false when there was none. */
-  lift(subject: BlockSubject, detail: EventDetail): Promise<boolean>;
+  lift(subject: BlockSubject, by: Orderer): Promise<boolean>;
   /** Takes the blocks away that have ended, and tells which. Never rejects. */
   endPast(): Promise<readonly BlockSubject[]>;
 };
@@ -51,10 +53,8 @@ export function createBlocks(deps: {
     return createNetworkList([...bySubject.values()].flatMap((block) => networkOf(block) ?? []));
   }
 
-  async function remove(subject: BlockSubject, event: "block.lifted" | "block.ended", detail: EventDetail): Promise<boolean> {
-    const label = parseLabel(subject);
-    const entry = { at: now(), event, ...(label === undefined ? {} : { label }), detail: { subject, ...detail } };
-    const wasThere = await sessions.removeBlock(subject, entry);
+  async function remove(subject: BlockSubject, by: Orderer | undefined): Promise<boolean> {
+    const wasThere = await sessions.removeBlock(subject, describeBlockGone(subject, now(), by));
     bySubject.delete(subject);
     isIn = deriveList();
     return wasThere;
@@ -76,20 +76,18 @@ export function createBlocks(deps: {
       const block = bySubject.get(subject);
       return holds(block) ? block : undefined;
     },
-    async set(block, detail) {
-      const label = parseLabel(block.subject);
-      const told = { subject: block.subject, reason: block.reason, endsAt: block.endsAt?.toISOString() ?? null, ...detail };
-      await sessions.saveBlock(block, { at: now(), event: "block.set", ...(label === undefined ? {} : { label }), detail: told });
+    async set(block, by) {
+      await sessions.saveBlock(block, describeBlockSet(block, by));
       bySubject.set(block.subject, block);
       isIn = deriveList();
     },
-    lift: (subject, detail) => remove(subject, "block.lifted", detail),
+    lift: (subject, by) => remove(subject, by),
     async endPast() {
       const ended = [...bySubject.values()].filter((block) => !holds(block));
       const gone: BlockSubject[] = [];
       for (const { subject } of ended) {
         try {
-          await remove(subject, "block.ended", {});
+          await remove(subject, undefined);
           gone.push(subject);
           isWell = true;
         } catch (cause) {

@@ -8,10 +8,12 @@ import {
   type Block,
   type BlockSubject,
   type Door,
-  type EventDetail,
+  deriveOperatorNotBefore,
+  describeRevoked,
   isRevoked,
   type Label,
   type Network,
+  type Orderer,
   parseLabel,
   type SessionEnd,
   type SessionStore,
@@ -23,9 +25,6 @@ import type { Log } from "./log.ts";
 import type { NotBefores } from "./not-befores.ts";
 import type { SessionEndings } from "./session-endings.ts";
 import type { SessionRegistry } from "./session-registry.ts";
-
-/** Who ordered it, for the chain of events: a name of the machine's user or of a key, no secret. */
-type Orderer = string;
 
 /** What became of an order that is recorded. */
 export type Ordered<Facts> = Facts & {
@@ -49,9 +48,6 @@ export type OperatorOrders = {
   endPastBlocks(): Promise<void>;
 };
 
-/** Tokens may be issued so many seconds ahead of now, by a service that has not heard of the order yet. */
-const maxAheadSeconds = 2;
-
 /** Makes the orders of one plugin. */
 export function createOperatorOrders(deps: {
   readonly registry: SessionRegistry;
@@ -72,8 +68,7 @@ export function createOperatorOrders(deps: {
     const kinds = ["hmac", "jwt"] as const;
     // A store that cannot be read must not keep an operator from acting: what is ahead of now then lives two seconds longer.
     const newest = await Promise.all(kinds.map((kind) => tokens.newestToken(label, kind).catch(() => undefined)));
-    const issued = newest.map((token) => (token === undefined ? 0 : token.issuedAt.getTime() / 1000));
-    return new Date((Math.max(Math.floor(at.getTime() / 1000), ...issued) + 1 + maxAheadSeconds) * 1000);
+    return deriveOperatorNotBefore(at, newest);
   }
 
   /** True when every session of the label that there may be was known, and the edge was told of all of them. */
@@ -93,12 +88,6 @@ export function createOperatorOrders(deps: {
   }
 
   const both = async (one: Promise<boolean>, other: Promise<boolean>): Promise<boolean> => (await one) && (await other);
-  const event = (name: "operator.revoked" | "session.kicked", label: Label, detail: EventDetail) => ({
-    at: now(),
-    event: name,
-    label,
-    detail,
-  });
   const endAll = (label: Label, how: SessionEnd): Promise<boolean> =>
     attempt(
       label,
@@ -109,10 +98,7 @@ export function createOperatorOrders(deps: {
     async revoke(label, by) {
       const at = now();
       const notBefore = await deriveNotBefore(label, at);
-      await sessions.saveOperatorRevocation(
-        { label, notBefore, at },
-        event("operator.revoked", label, { notBefore: Math.floor(notBefore.getTime() / 1000), by }),
-      );
+      await sessions.saveOperatorRevocation({ label, notBefore, at }, describeRevoked(label, { notBefore, at, by }));
       // First: a login that is being decided meets it, or is in the registry already.
       notBefores.order(label, notBefore);
       const ended = registry.living(label).filter((session) => isRevoked(session, notBefore)).length;
@@ -128,13 +114,13 @@ export function createOperatorOrders(deps: {
 
     async kick(label, by) {
       const ended = registry.living(label).length;
-      await sessions.saveEvents([event("session.kicked", label, { sessions: ended, by })]);
+      await sessions.saveEvents([{ at: now(), event: "session.kicked", label, detail: { sessions: ended, by } }]);
       return { ended, enforced: endAll(label, "kicked") };
     },
 
     async block({ subject, reason, endsAt }, by) {
       const block = { subject, reason, endsAt, createdAt: now() };
-      await blocks.set(block, { by });
+      await blocks.set(block, by);
       const label = parseLabel(subject);
       if (label === undefined) {
         const from = [...registry.all()].filter(({ source }) => blocks.hasSource(source));
@@ -147,7 +133,7 @@ export function createOperatorOrders(deps: {
     },
 
     async unblock(subject, by) {
-      if (!(await blocks.lift(subject, { by }))) return false;
+      if (!(await blocks.lift(subject, by))) return false;
       await open(subject);
       return true;
     },

@@ -236,7 +236,8 @@ export function createSessionAuthority(deps: SessionAuthorityDeps): SessionAutho
   return {
     roundOf: endings.roundOf,
 
-    admit: ({ credential, ...client }) => install(credential, { id: deps.drawRandom(16).toString("base64url"), ...client }),
+    // Hexadecimal: operators type it, and what begins with a dash would be taken for an option.
+    admit: ({ credential, ...client }) => install(credential, { id: deps.drawRandom(16).toString("hex"), ...client }),
 
     resume: (client) => judgeFormer(client, { id: client.id, connection: findAgain(client) }, "ticket"),
 

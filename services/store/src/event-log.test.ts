@@ -43,6 +43,8 @@ async function flawsOf(path: string, writer: "tokens" | "sessions" = "sessions")
   return flaws.flatMap((flaw) => (flaw === undefined ? [] : [`${flaw.sequence} ${flaw.flaw}`]));
 }
 
+const closing = (db: Database.Database): Database.Database & Disposable => Object.assign(db, { [Symbol.dispose]: () => db.close() });
+
 function change(path: string, sql: string): void {
   const db = new Database(path);
   db.exec(sql);
@@ -64,7 +66,20 @@ test("what was remembered is read back in order, in one unbroken chain, also aft
     Array.from({ length: 60 }, (_, number) => [number + 1, `{"number":${number}}`, labelOf(number % 3)]),
   );
   expect((await reader.after(58, 1)).map(({ sequence }) => sequence)).toEqual([59]);
+  const ofOne = await reader.ofLabel(labelOf(1), 3);
+  expect(ofOne.map(({ sequence }) => sequence)).toEqual([59, 56, 53]);
   expect(await flawsOf(path)).toEqual([]);
+});
+
+test("what one wallet did is found without reading what all the others did", async () => {
+  using folder = openTemporaryFolder();
+  const path = folder.file("sessions.db");
+  await using _store = await openSessionStore({ path, log: silentLog });
+  using db = closing(new Database(path, { readonly: true }));
+  const plan = db.prepare("EXPLAIN QUERY PLAN SELECT * FROM events WHERE label = ? ORDER BY sequence DESC LIMIT 3").all("x");
+  expect(plan.map((step) => (step as { detail: string }).detail)).toEqual([
+    expect.stringMatching(/^SEARCH events USING INDEX events_of_label/),
+  ]);
 });
 
 test("a row that was altered, dropped, put elsewhere or added is found, whichever it is", async () => {

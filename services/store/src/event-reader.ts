@@ -1,5 +1,5 @@
 /** Reads the events of a file beside its writer, in their order. */
-import type { EventName, EventRecord, EventWriter, SignedCheckpoint } from "@keyhole/core";
+import type { EventName, EventRecord, EventWriter, Label, SignedCheckpoint } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { readMigrations, schemaVersion } from "./migrations.ts";
 import { openReader } from "./reader.ts";
@@ -12,6 +12,11 @@ export type EventReader = AsyncDisposable & {
   before(sequence: number, limit: number): Promise<readonly EventRecord[]>;
   /** The newest `limit` events of this name, the newest first. There is no index: it reads back to the last of them. */
   newestOf(event: EventName, limit: number): Promise<readonly EventRecord[]>;
+  /**
+   * The newest `limit` events of this label, the newest first. Where an index would cost every token (`tokens`), only the newest
+   * 20,000 events of all are looked at.
+   */
+  ofLabel(label: Label, limit: number): Promise<readonly EventRecord[]>;
   /** Where the chain ends and where it begins, in the same moment; undefined where nothing was ever written. */
   bounds(): Promise<ChainBounds>;
   /**
@@ -36,7 +41,7 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
     path,
     migrations: readMigrations(writer),
     oldestSchema: 1,
-    prepare: (db) => (schemaVersion(db) < firstSchema[writer] ? undefined : prepareEventReads(db)),
+    prepare: (db) => (schemaVersion(db) < firstSchema[writer] ? undefined : prepareEventReads(db, writer)),
   });
   return {
     after: (sequence, limit) =>
@@ -45,6 +50,7 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
       reader.read<readonly EventRecord[]>([], (queries) => queries?.before.all(sequence, limit).map(fromRow) ?? []),
     newestOf: (event, limit) =>
       reader.read<readonly EventRecord[]>([], (queries) => queries?.newestOf.all(event, limit).map(fromRow) ?? []),
+    ofLabel: (label, limit) => reader.read<readonly EventRecord[]>([], (queries) => queries?.ofLabel.all(label, limit).map(fromRow) ?? []),
     bounds: () => reader.read<ChainBounds>({ head: undefined, base: undefined }, (queries) => findBounds(queries?.checkpoints.all() ?? [])),
     walk: (work) =>
       reader.read<ReturnType<typeof work> | undefined>(undefined, (queries) =>
@@ -54,12 +60,18 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
   };
 }
 
-function prepareEventReads(db: Database) {
+/** Read back to front, as they lie. */
+const newestEvents = "(SELECT * FROM events ORDER BY sequence DESC LIMIT 20000)";
+
+function prepareEventReads(db: Database, writer: EventWriter) {
   return {
     after: db.prepare<[number, number], EventRow>("SELECT * FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?"),
     before: db.prepare<[number, number], EventRow>("SELECT * FROM events WHERE sequence < ? ORDER BY sequence DESC LIMIT ?"),
     newestOf: db.prepare<[string, number], EventRow>("SELECT * FROM events WHERE event = ? ORDER BY sequence DESC LIMIT ?"),
     all: db.prepare<[], EventRow>("SELECT * FROM events ORDER BY sequence"),
+    ofLabel: db.prepare<[string, number], EventRow>(
+      `SELECT * FROM ${writer === "tokens" ? newestEvents : "events"} WHERE label = ? ORDER BY sequence DESC LIMIT ?`,
+    ),
     checkpoints: db.prepare<[], CheckpointRow>("SELECT * FROM checkpoints"),
     inOneMoment: <Answer>(work: () => Answer): Answer => db.transaction(work)(),
   };

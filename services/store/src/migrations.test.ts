@@ -35,6 +35,7 @@ test("the steps of each file are numbered without gaps", () => {
     "0002-watched.sql",
     "0003-newest-issued.sql",
     "0004-events-blocks-revocations.sql",
+    "0005-events-by-label.sql",
   ]);
 });
 

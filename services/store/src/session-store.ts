@@ -59,6 +59,10 @@ export async function openSessionStore(options: {
       await buffer.flush();
       return await stored.highestGeneration(label);
     },
+    async sessionsOf(label, limit) {
+      await buffer.flush();
+      return await stored.sessionsOf(label, limit);
+    },
     async unendedSessions() {
       await buffer.flush();
       return await stored.unendedSessions();

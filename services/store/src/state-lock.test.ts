@@ -24,6 +24,16 @@ test("a second holder is refused with the first one's pid and the directory, and
   expect((await faultOf(openStateLock({ dir: folder.path, pid: 3 }))).message).toContain("process 2");
 });
 
+test("who has patience gets the lock of a holder that only needs it for a moment", async () => {
+  using folder = openTemporaryFolder();
+  const first = await openStateLock({ dir: folder.path, pid: 1 });
+  const waiting = openStateLock({ dir: folder.path, pid: 2, patienceMs: 10_000 });
+  expect((await faultOf(openStateLock({ dir: folder.path, pid: 3, patienceMs: 50 }))).code).toBe("STATE_LOCKED");
+  await first[Symbol.asyncDispose]();
+  await using _second = await waiting;
+  expect((await faultOf(openStateLock({ dir: folder.path, pid: 3 }))).message).toContain("process 2");
+});
+
 test("a holder that is killed has let go", async () => {
   using folder = openTemporaryFolder();
   const child = spawn(process.execPath, [program, folder.path], { stdio: ["pipe", "pipe", "inherit"] });

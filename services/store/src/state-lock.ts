@@ -3,24 +3,27 @@
  * process, and frees it however the process ends, so nothing stale is ever left behind. `<dir>/lock.pid` only names the
  * holder for a person to read. Children do not inherit it (SQLite opens with O_CLOEXEC, and fcntl locks stay with the process).
  */
-import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { fileMode } from "./migrations.ts";
 import { sqliteCode, sqliteFamily } from "./sqlite-fault.ts";
 
+/** How often a lock that somebody has is tried, in ms. */
+const retryMs = 25;
+
 /**
- * Takes the lock of a state directory at once, or throws `STATE_LOCKED` naming who holds it, or `STATE_UNWRITABLE`.
- * The directory must exist.
+ * Takes the lock of a state directory, or throws `STATE_LOCKED` naming who holds it, or `STATE_UNWRITABLE`. The directory
+ * must exist. `patienceMs`: how long to wait for a holder that only needs it for a moment; without it, not at all.
  */
-export async function openStateLock(options: { dir: string; pid: number }): Promise<AsyncDisposable> {
-  const { dir, pid } = options;
+export async function openStateLock(options: { dir: string; pid: number; patienceMs?: number }): Promise<AsyncDisposable> {
+  const { dir, pid, patienceMs = 0 } = options;
   const pidPath = join(dir, "lock.pid");
-  const db = takeLock(dir, pidPath);
+  const db = await awaitLock(dir, pidPath, Math.ceil(patienceMs / retryMs));
   try {
     writeFileSync(pidPath, `${pid}\n`, { mode: fileMode });
-    chmodSync(join(dir, "lock.db"), fileMode);
+    allowGroup(join(dir, "lock.db"));
   } catch (error) {
     db.close();
     throw unwritable(dir, (error as NodeJS.ErrnoException).code, error);
@@ -32,6 +35,22 @@ export async function openStateLock(options: { dir: string; pid: number }): Prom
       db.close();
     },
   };
+}
+
+/** Another user of the group may have made it, and only that one can change its mode: then it was set right. */
+function allowGroup(path: string): void {
+  if ((statSync(path).mode & 0o777) !== fileMode) chmodSync(path, fileMode);
+}
+
+async function awaitLock(dir: string, pidPath: string, retries: number): Promise<Database.Database> {
+  for (let left = retries; ; left -= 1) {
+    try {
+      return takeLock(dir, pidPath);
+    } catch (fault) {
+      if (left <= 0 || !(fault instanceof Fault) || fault.code !== "STATE_LOCKED") throw fault;
+    }
+    await new Promise((resolve) => setTimeout(resolve, retryMs));
+  }
 }
 
 function takeLock(dir: string, pidPath: string): Database.Database {

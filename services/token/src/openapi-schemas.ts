@@ -13,7 +13,7 @@ const exampleCa = "-----BEGIN CERTIFICATE-----\nMIIBExampleExampleExampleExample
 const instant = () => z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
 /** Every code that may be met over HTTP: ours, and those of the front door before us. */
-export const publicCodes = refusalCodes.filter((code) => refusals[code].voices.some((voice) => voice !== "hook"));
+export const publicCodes = refusalCodes.filter((code) => refusals[code].voices.some((voice) => voice === "token" || voice === "edge"));
 
 const checksSchema = z.record(z.string(), z.strictObject({ ok: z.boolean(), detail: z.string().optional() }));
 const fact = <Schema extends z.ZodType>(schema: Schema, description: string) => schema.optional().openapi({ description });

@@ -7,7 +7,7 @@ import type { EventEntry, EventWriter, SessionStore, TokenReader, TokenStore } f
 import { Fault } from "@keyhole/core";
 import { type EventReader, type EventSettings, openEventReader, openSessionStore, openTokenStore, type TimeCommit } from "@keyhole/store";
 import type { Foundation } from "../parts/foundation.ts";
-import { openCheckpointSigner } from "../state/audit-key.ts";
+import { openCheckpointSigner, openKeptSigner } from "../state/audit-key.ts";
 import { type AuditTrail, startAuditTrail } from "./audit-trail.ts";
 
 /** tokens.db, with its trail. Closed together, the trail first. */
@@ -53,12 +53,34 @@ async function openEventSettings(foundation: Foundation, writer: EventWriter): P
   const { config, world, state, component } = foundation;
   const { now, randomBytes } = world;
   const signedWith = await readSigner(join(state.path, `${writer}.db`), writer);
-  return {
-    signer: openCheckpointSigner({ state, writer, signedWith, now, randomBytes, log: component("store") }),
-    keepMs: config["events.keepDays"] * 86_400_000,
-    keepRows: config["events.keepRows"],
-  };
+  const signer = openCheckpointSigner({ state, writer, signedWith, now, randomBytes, log: component("store") });
+  return { signer, ...readRetention(config) };
 }
+
+/**
+ * For a command that writes in the writer's place, under its lock. Where it may not read the key the newest event bears no
+ * signature until the writer itself writes the next one.
+ */
+export function openKeptEventSettings(
+  { config, world, state }: Pick<Foundation, "config" | "state"> & { readonly world: Pick<Foundation["world"], "now" | "randomBytes"> },
+  writer: EventWriter,
+): EventSettings {
+  return { signer: openSignerIfReadable(), ...readRetention(config) };
+
+  function openSignerIfReadable(): EventSettings["signer"] {
+    try {
+      return openKeptSigner({ state, writer, ...world, log: { warn() {} } });
+    } catch (fault) {
+      if (fault instanceof Fault && fault.code === "KEYS_UNREADABLE") return undefined;
+      throw fault;
+    }
+  }
+}
+
+const readRetention = (config: Foundation["config"]): Pick<EventSettings, "keepMs" | "keepRows"> => ({
+  keepMs: config["events.keepDays"] * 86_400_000,
+  keepRows: config["events.keepRows"],
+});
 
 /** Who signed the newest event. A file that cannot be read is told of by whoever opens it next. */
 async function readSigner(path: string, writer: EventWriter): Promise<string | undefined> {

@@ -2,14 +2,13 @@
  * `keyhole keys list|rotate|retire`: what mints and verifies, and for how long. Nothing secret is printed. It works on the
  * files, which the parts read again every second: whether they run makes no difference.
  */
-import { existsSync } from "node:fs";
 import { setTimeout as wait } from "node:timers/promises";
 import { type CredentialKind, Fault } from "@keyhole/core";
-import { InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load-config.ts";
 import type { Config } from "../config/settings.ts";
 import { endedSessions } from "../sockets/plugin-socket.ts";
-import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
+import { createSocketClient } from "../sockets/socket-client.ts";
+import { SocketFault } from "../sockets/socket-fault.ts";
 import { socketPath } from "../sockets/socket-path.ts";
 import {
   deriveOverlapMs,
@@ -23,8 +22,9 @@ import {
   retireKey,
   rotateKeys,
 } from "../state/key-rotation.ts";
-import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 import { createWorld, type World } from "../world.ts";
+import { parseDuration } from "./duration.ts";
+import { openExistingState } from "./operator-context.ts";
 
 /** What a command is run with: everything that it takes from outside. */
 export type KeysContext = {
@@ -43,7 +43,7 @@ export function openKeysContext(options: { readonly config?: string }): KeysCont
 
 /** Lists every key. Returns 1 when there are some that this user may not look at, 0 otherwise. */
 export function listKeysOfAll({ config, world, print }: KeysContext, options: { readonly json?: boolean }): number {
-  const state = openExisting(config.stateDir);
+  const state = openExistingState(config.stateDir);
   const now = world.now();
   const keys: ListedKey[] = [];
   const problems: string[] = [];
@@ -77,7 +77,7 @@ export function rotateKeysOf(
   purpose: KeyPurpose | "audit" | undefined,
   options: { readonly overlap?: number },
 ): void {
-  const state = openExisting(config.stateDir);
+  const state = openExistingState(config.stateDir);
   const wanted = keyPurposes.filter((each) => purpose === undefined || purpose === each || (purpose === "audit" && isAuditPurpose(each)));
   if (purpose !== undefined && !wanted.some((each) => hasKeys(state, each)))
     throw new Fault("KEY_UNKNOWN", `${purpose} has no keys yet: the part that uses them makes the first one at its first start.`);
@@ -104,7 +104,7 @@ export function rotateKeysOf(
  * with a token of another key, or not at all.
  */
 export async function retireKeyOf({ config, world, print }: KeysContext, id: string, options: { readonly now?: boolean }): Promise<void> {
-  const state = openExisting(config.stateDir);
+  const state = openExistingState(config.stateDir);
   const now = world.now();
   const { purpose, until } = retireKey(state, {
     id,
@@ -153,25 +153,6 @@ const losses: Readonly<Record<KeyPurpose, string>> = {
   "audit-sessions": "events that it signed before now verify as they did, and nothing that it signs from now on.",
 };
 
-const durationUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-const leastOverlapMs = 10_000;
-const mostOverlapMs = 366 * 86_400_000;
-
 /** Reads `24h` into milliseconds. Throws what the command line tells as wrong usage. */
-export function parseOverlap(text: string): number {
-  const [, count, unit = ""] = /^([1-9][0-9]{0,7})([smhd])$/.exec(text) ?? [];
-  const ms = Number(count) * (durationUnits[unit] ?? Number.NaN);
-  if (ms >= leastOverlapMs && ms <= mostOverlapMs) return ms;
-  throw new InvalidArgumentError(
-    "It must be a time such as 90m, 24h or 30d, from 10s to 366d. To end a key at once: keyhole keys retire <id> --now",
-  );
-}
-
-/** A wrong `stateDir` must not make a new one. */
-function openExisting(stateDir: string): StateDirectory {
-  if (existsSync(stateDir)) return openStateDirectory(stateDir, "shared");
-  throw new Fault(
-    "STATE_UNWRITABLE",
-    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
-  );
-}
+export const parseOverlap = (text: string): number =>
+  parseDuration(text, { least: "10s", hint: " To end a key at once: keyhole keys retire <id> --now" });

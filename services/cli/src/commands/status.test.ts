@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type PartAnswer, renderStatus } from "./status.ts";
+import { deriveTotals, type PartAnswer, renderStatus } from "./status.ts";
 
 const up = (part: PartAnswer["part"], problems: string[] = []): PartAnswer => ({
   part,
@@ -34,5 +34,31 @@ describe("the status screen", () => {
   it("names the configuration file in what is to be typed", () => {
     const screen = render([{ part: "token", state: "down", reason: "nobody" }], "my.toml");
     expect(screen).toContain("Start it with: keyhole token --config my.toml (or everything in one process: keyhole up --config my.toml)");
+  });
+
+  const withFacts = (part: PartAnswer["part"], facts: Record<string, number>): PartAnswer => {
+    const answer = up(part);
+    return answer.state === "up" ? { ...answer, status: { ...answer.status, facts } } : answer;
+  };
+
+  it("tells what the parts come to together: tunnels, rates of the last minute, blocks", () => {
+    const answers = [
+      withFacts("edge", { requestsPerSecond: 12.5, refusalsPerMinute: 1.2 }),
+      withFacts("token", { refusalsPerMinute: 2 }),
+      withFacts("plugin", { sessions: 4, tunnels: 3, routable: 2, blocks: 1, loginsPerSecond: 0.1, refusalsPerMinute: 0.1 }),
+    ];
+    expect(deriveTotals(answers)).toMatchObject({ tunnels: 3, refusalsPerMinute: 3.3 });
+    const screen = render(answers);
+    expect(screen).toMatch(/tunnels +3 connected, 2 routable \(4 sessions/);
+    expect(screen).toMatch(/last minute +12\.5 requests\/s, 0\.1 logins\/s, 3\.3 refusals\/min/);
+    expect(screen).toMatch(/blocks +1 in force/);
+  });
+
+  it("tells a question mark of what nobody can say, and never a number that is not there", () => {
+    const down = { part: "plugin", state: "down", reason: "nobody" } as const;
+    const screen = render([withFacts("edge", { requestsPerSecond: 0, refusalsPerMinute: 0 }), down]);
+    expect(screen).toMatch(/tunnels +\? connected, \? routable/);
+    expect(screen).toMatch(/last minute +0 requests\/s, \? logins\/s, 0 refusals\/min/);
+    expect(deriveTotals([down])).toMatchObject({ tunnels: null, requestsPerSecond: null, refusalsPerMinute: null });
   });
 });

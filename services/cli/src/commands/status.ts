@@ -4,9 +4,12 @@
  */
 import pc from "picocolors";
 import { loadConfig } from "../config/load-config.ts";
+import { exitCodes } from "../exit-codes.ts";
 import { type PartStatus, partStatus } from "../sockets/part-status.ts";
-import { createSocketClient, SocketFault } from "../sockets/socket-client.ts";
+import { createSocketClient } from "../sockets/socket-client.ts";
+import { SocketFault } from "../sockets/socket-fault.ts";
 import { type PartName, partNames, socketPath } from "../sockets/socket-path.ts";
+import { printAge } from "./table.ts";
 
 /** What one part came to: `up` with its own words, `down` when nobody serves its socket, `silent` when it does not answer, `forbidden` when we may not ask. */
 export type PartAnswer =
@@ -21,8 +24,29 @@ const remedies = {
   forbidden: () => "you may not ask it. Run this as its user, or as one of its group.",
 } as const;
 
-/** Exit code of a status that shows a problem. */
-const degraded = 5;
+/** What all parts together come to; null where the part that knows it does not answer. */
+export type StatusTotals = Readonly<
+  Record<"sessions" | "tunnels" | "routable" | "blocks" | "requestsPerSecond" | "loginsPerSecond" | "refusalsPerMinute", number | null>
+>;
+
+/** Adds up what the parts say. Refusals are of those that answer. */
+export function deriveTotals(answers: readonly PartAnswer[]): StatusTotals {
+  const factOf = (part: PartName, name: string): number | null => {
+    const answer = answers.find((each) => each.part === part);
+    const fact = answer?.state === "up" ? answer.status.facts[name] : undefined;
+    return typeof fact === "number" ? fact : null;
+  };
+  const refusals = partNames.flatMap((part) => factOf(part, "refusalsPerMinute") ?? []);
+  return {
+    sessions: factOf("plugin", "sessions"),
+    tunnels: factOf("plugin", "tunnels"),
+    routable: factOf("plugin", "routable"),
+    blocks: factOf("plugin", "blocks"),
+    requestsPerSecond: factOf("edge", "requestsPerSecond"),
+    loginsPerSecond: factOf("plugin", "loginsPerSecond"),
+    refusalsPerMinute: refusals.length === 0 ? null : Math.round(refusals.reduce((sum, each) => sum + each, 0) * 10) / 10,
+  };
+}
 
 /** Prints the status. Resolves to 0 when every part is up and has no problem, to 5 otherwise. */
 export async function runStatus(options: { readonly config?: string; readonly json?: boolean }): Promise<void> {
@@ -31,10 +55,10 @@ export async function runStatus(options: { readonly config?: string; readonly js
   const isWell = answers.every((answer) => answer.state === "up" && answer.status.problems.length === 0);
   process.stdout.write(
     options.json === true
-      ? `${JSON.stringify({ stateDir: config.stateDir, isWell, parts: answers }, undefined, 2)}\n`
+      ? `${JSON.stringify({ stateDir: config.stateDir, isWell, totals: deriveTotals(answers), parts: answers }, undefined, 2)}\n`
       : renderStatus({ stateDir: config.stateDir, answers, now: new Date(), configFile: options.config }),
   );
-  if (!isWell) process.exitCode = degraded;
+  if (!isWell) process.exitCode = exitCodes.degraded;
 }
 
 async function askPart(stateDir: string, part: PartName): Promise<PartAnswer> {
@@ -51,7 +75,7 @@ async function askPart(stateDir: string, part: PartName): Promise<PartAnswer> {
   }
 }
 
-/** Renders the screen: a line a part, and what is wrong with what to do about it. `configFile` is what was given with `--config`. */
+/** Renders the screen: a line a part, what they come to together, and what is wrong with what to do about it. `configFile` is what was given with `--config`. */
 export function renderStatus(state: {
   readonly stateDir: string;
   readonly answers: readonly PartAnswer[];
@@ -66,7 +90,7 @@ export function renderStatus(state: {
     if (answer.state === "up") {
       const { pid, startedAt, summary } = answer.status;
       const word = answer.status.problems.length === 0 ? pc.green("up    ") : pc.yellow("up    ");
-      lines.push(`  ${name} ${word} ${pc.dim(`pid ${pid}, ${age(new Date(startedAt), state.now)}`.padEnd(22))} ${summary}`);
+      lines.push(`  ${name} ${word} ${pc.dim(`pid ${pid}, ${printAge(new Date(startedAt), state.now)}`.padEnd(22))} ${summary}`);
       problems.push(...answer.status.problems.map((problem) => `${answer.part}: ${problem}`));
     } else {
       lines.push(`  ${name} ${pc.red(answer.state.padEnd(6))} ${pc.dim(answer.reason)}`);
@@ -75,15 +99,27 @@ export function renderStatus(state: {
   }
   lines.push(
     "",
+    ...renderTotals(deriveTotals(state.answers)),
+    "",
     ...(problems.length === 0 ? [`  ${pc.green("All is well.")}`] : problems.map((problem) => `  ${pc.yellow("!")} ${problem}`)),
     "",
   );
   return `${lines.join("\n")}\n`;
 }
 
-function age(since: Date, now: Date): string {
-  const seconds = Math.max(0, Math.floor((now.getTime() - since.getTime()) / 1000));
-  if (seconds < 120) return `${seconds} s`;
-  if (seconds < 7200) return `${Math.floor(seconds / 60)} min`;
-  return seconds < 172_800 ? `${Math.floor(seconds / 3600)} h` : `${Math.floor(seconds / 86_400)} days`;
+/** Three lines of figures. What nobody can say is a question mark. */
+function renderTotals({ sessions, tunnels, routable, blocks, ...rates }: StatusTotals): string[] {
+  const tell = (figure: number | null): string => (figure === null ? "?" : String(figure));
+  const line = (name: string, value: string): string => `  ${name.padEnd(11)} ${value}`;
+  return [
+    line(
+      "tunnels",
+      `${tell(tunnels)} connected, ${tell(routable)} routable ${pc.dim(`(${tell(sessions)} sessions: keyhole sessions list)`)}`,
+    ),
+    line(
+      "last minute",
+      `${tell(rates.requestsPerSecond)} requests/s, ${tell(rates.loginsPerSecond)} logins/s, ${tell(rates.refusalsPerMinute)} refusals/min`,
+    ),
+    line("blocks", `${tell(blocks)} in force ${pc.dim("(keyhole blocks)")}`),
+  ];
 }

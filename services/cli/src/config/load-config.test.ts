@@ -190,9 +190,16 @@ describe("configuration", () => {
     expect(parse(`${key} = "credential:stellar"`)[key]).toBe("credential:stellar");
   });
 
-  it("10: keeps token service, hook and metrics on loopback whatever is written", () => {
-    for (const key of ["token.listen", "plugin.listen", "metrics.listen"])
+  it("10: keeps token service, hook, metrics and admin API on loopback whatever is written", () => {
+    for (const key of ["token.listen", "plugin.listen", "metrics.listen", "admin.listen"])
       expect(problemsOf(`${key} = "0.0.0.0:1234"`)).toContain("must be on loopback");
+  });
+
+  it("opens the admin API on a port only with a key", () => {
+    for (const text of ['admin.listen = "127.0.0.1:9500"', 'admin.keyFile = "key"'])
+      expect(problemsOf(text)).toContain("admin.listen, admin.keyFile: set both for the admin API on a port, or neither");
+    expect(parse('admin.listen = "[::1]:0"\nadmin.keyFile = "key"')["admin.keyFile"]).toBe("/srv/keyhole/key");
+    expect(problemsOf('admin.listen = "127.0.0.1:8787"\nadmin.keyFile = "key"')).toContain("port 8787 is token.listen's already");
   });
 
   it("reads any table without crashing: a configuration or a fault", () => {

@@ -6,12 +6,12 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { Fault } from "@keyhole/core";
 import { parse, TomlError } from "smol-toml";
-import { logLevels } from "../log.ts";
+import { logLevels } from "../log-levels.ts";
 import { credentialForm } from "../state/secret-file.ts";
 import { type Config, environmentName, type SettingKey, settings } from "./settings.ts";
 
 const keys = Object.keys(settings) as SettingKey[];
-const pathKeys: ReadonlySet<string> = new Set(["stateDir", "edge.certFile", "edge.keyFile", "stellar.serverSecretFile"]);
+const pathKeys: ReadonlySet<string> = new Set(["stateDir", "edge.certFile", "edge.keyFile", "admin.keyFile", "stellar.serverSecretFile"]);
 /** Variables that are read elsewhere: the log's level, and where frp's releases come from. */
 const otherVariables: ReadonlySet<string> = new Set(["KEYHOLE_LOG_LEVEL", "KEYHOLE_FRP_RELEASES"]);
 
@@ -134,6 +134,8 @@ function crossCheck(config: Partial<Config>, isGiven: (key: SettingKey) => boole
   const problems: string[] = [];
   if (isGiven("edge.certFile") !== isGiven("edge.keyFile"))
     problems.push("edge.certFile, edge.keyFile: set both for HTTPS, or neither for plain HTTP");
+  if (isGiven("admin.listen") !== isGiven("admin.keyFile"))
+    problems.push("admin.listen, admin.keyFile: set both for the admin API on a port, or neither: the socket is always there");
   const url = config["edge.publicUrl"];
   if (
     url !== undefined &&
@@ -150,7 +152,7 @@ function crossCheck(config: Partial<Config>, isGiven: (key: SettingKey) => boole
     if (other !== undefined) problems.push(`${key}: port ${port} is ${other}'s already`);
     used.set(port, key);
   };
-  for (const key of ["token.listen", "control.listen", "edge.listen", "plugin.listen", "metrics.listen"] as const)
+  for (const key of ["token.listen", "control.listen", "edge.listen", "plugin.listen", "admin.listen", "metrics.listen"] as const)
     claim(key, config[key]?.port);
   for (const key of ["frps.bindPort", "frps.vhostHttpPort", "frps.dashboardPort"] as const) claim(key, config[key]);
   return problems;
@@ -158,7 +160,7 @@ function crossCheck(config: Partial<Config>, isGiven: (key: SettingKey) => boole
 
 /** Files that are named and are not there. A credential of systemd is there when the unit runs. */
 function findMissingFiles(config: Partial<Config>, isThere: (path: string) => boolean): string[] {
-  return (["edge.certFile", "edge.keyFile", "stellar.serverSecretFile"] as const).flatMap((key) => {
+  return (["edge.certFile", "edge.keyFile", "admin.keyFile", "stellar.serverSecretFile"] as const).flatMap((key) => {
     const path = config[key];
     return path === undefined || credentialForm.test(path) || isThere(path) ? [] : [`${key}: there is no file ${path}`];
   });

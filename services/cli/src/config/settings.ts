@@ -114,6 +114,16 @@ export const settings = {
   "frps.vhostHttpPort": { schema: port, fallback: 0, meaning: "frps's port for requests, on loopback." },
   "frps.dashboardPort": { schema: port, fallback: 0, meaning: "frps's dashboard, on loopback." },
   "plugin.listen": { schema: loopbackListen, fallback: "127.0.0.1:0", meaning: "The hook that frps calls." },
+  "admin.listen": {
+    schema: loopbackListen.optional(),
+    fallback: undefined,
+    meaning: "Where the admin API listens beside the plugin's socket; needs `admin.keyFile`. Default: nowhere.",
+  },
+  "admin.keyFile": {
+    schema: path.optional(),
+    fallback: undefined,
+    meaning: "File with the key of that port (at least 32 characters), or `credential:NAME`.",
+  },
   "metrics.listen": {
     schema: loopbackListen,
     fallback: "127.0.0.1:9400",

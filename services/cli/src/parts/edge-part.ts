@@ -1,11 +1,16 @@
 /** The edge: the front door, and the door's far end. */
 import { type NodeEdge, startNodeEdge } from "@keyhole/edge";
 import { loopback } from "../listeners.ts";
+import { openRates, type ReadRates, sumOf } from "../rates.ts";
 import { openControlCertificate } from "../state/certificates.ts";
 import { type Foundation, marker } from "./foundation.ts";
 
-/** A running edge, and the CA that frpc must trust. */
-export type EdgePart = AsyncDisposable & { readonly edge: NodeEdge; readonly caPem: string };
+/** A running edge, the CA that frpc must trust, and how much there was to do in the last minute. */
+export type EdgePart = AsyncDisposable & {
+  readonly edge: NodeEdge;
+  readonly caPem: string;
+  readonly readRates: ReadRates<"requests" | "refusals">;
+};
 
 /** Starts it. It answers honestly from its map files with nothing else of ours alive. `stopGraceMs`: what is under way gets at a stop. */
 export async function startEdgePart(foundation: Foundation, options: { readonly stopGraceMs?: number } = {}): Promise<EdgePart> {
@@ -42,5 +47,20 @@ export async function startEdgePart(foundation: Foundation, options: { readonly 
     newRequestId: world.newRequestId,
     log: component("edge"),
   });
-  return { edge, caPem: certificate.caPem, [Symbol.asyncDispose]: () => edge.stop() };
+  const rates = openRates({
+    requests: () => sumOf(Object.values(edge.stats().requestsTotal).flatMap((outcomes) => Object.values(outcomes))),
+    refusals: () => {
+      const { requestsTotal, refusedConnectionsTotal, limitedLoginsTotal } = edge.stats();
+      return sumOf(Object.values(requestsTotal).map(({ refused }) => refused)) + refusedConnectionsTotal + limitedLoginsTotal;
+    },
+  });
+  return {
+    edge,
+    caPem: certificate.caPem,
+    readRates: rates.read,
+    [Symbol.asyncDispose]: () => {
+      rates[Symbol.dispose]();
+      return edge.stop();
+    },
+  };
 }

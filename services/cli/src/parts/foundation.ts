@@ -42,6 +42,9 @@ export const marker = "x-keyhole-app";
 export const hookUser = "frps";
 export const dashboardUser = "keyhole";
 
+/** A command that records an order in the plugin's place has its lock for a moment: that must not keep the plugin from starting. */
+const recordingMs = 1000;
+
 /** Opens the state for these parts; all of them means that nobody else runs here. Throws `STATE_LOCKED`, `STATE_UNWRITABLE` or `PORT_BUSY`. */
 export async function openFoundation(
   config: Config,
@@ -52,7 +55,10 @@ export async function openFoundation(
   const isAlone = parts.length === partNames.length;
   await using stack = new AsyncDisposableStack();
   const state = openStateDirectory(config.stateDir, isAlone ? "private" : "shared");
-  for (const part of parts) stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid }));
+  for (const part of parts) {
+    const patienceMs = part === "plugin" ? recordingMs : 0;
+    stack.use(await openStateLock({ dir: state.folder("lock", part), pid: world.pid, patienceMs }));
+  }
   if (parts.includes("token") || parts.includes("plugin")) {
     const restored = await finishRestore(state, world.pid);
     if (restored !== undefined)
@@ -78,6 +84,7 @@ export async function openFoundation(
   if (stranger !== undefined) {
     throw new Fault("CONFIG_INVALID", `A listening socket named ${stranger} was handed over, and this process does not listen on that.`);
   }
+  const admin = parts.includes("plugin") ? config["admin.listen"] : undefined;
   const metricsOffset = isAlone ? 0 : partNames.indexOf(parts[0] ?? "edge");
   // Asked for all before anything is started: who cannot have them all starts nothing.
   await requireFree(
@@ -85,6 +92,7 @@ export async function openFoundation(
       ...listeners
         .filter((name) => !inherited.has(name))
         .map((name) => ({ setting: listenKeys[name], address: { host: config[listenKeys[name]].host, port: portOf(listenKeys[name]) } })),
+      ...(admin === undefined ? [] : [{ setting: "admin.listen", address: { host: admin.host, port: portOf("admin.listen") } }]),
       {
         setting: metricsOffset === 0 ? "metrics.listen" : `metrics.listen (its port + ${metricsOffset})`,
         address: { host: config["metrics.listen"].host, port: portOf(metricsKey) },

@@ -1,20 +1,23 @@
 /** What each part says about itself when `keyhole status` asks. */
 import { signatureBackends } from "@keyhole/core";
-import type { NodeEdge } from "@keyhole/edge";
 import type { Plugin } from "@keyhole/plugin";
 import type { Supervisor } from "@keyhole/supervisor";
 import { printAddress } from "../listeners.ts";
 import type { PartFacts } from "../sockets/part-status.ts";
+import type { EdgePart } from "./edge-part.ts";
 import type { Foundation } from "./foundation.ts";
-import { checkStore } from "./token-part.ts";
+import type { PluginPart } from "./plugin-part.ts";
+import { checkStore, type TokenPart } from "./token-part.ts";
 
 /** frps's own word is as old as this when something keeps us from hearing it. */
 const staleMs = 10_000;
 
 /** The edge's; undefined while it is starting. */
-export function readEdgeFacts(foundation: Foundation, edge: NodeEdge | undefined): PartFacts {
-  if (edge === undefined) return { summary: "starting", facts: {}, problems: ["it is starting: nobody is served yet."] };
+export function readEdgeFacts(foundation: Foundation, part: Pick<EdgePart, "edge" | "readRates"> | undefined): PartFacts {
+  if (part === undefined) return { summary: "starting", facts: {}, problems: ["it is starting: nobody is served yet."] };
+  const { edge } = part;
   const stats = edge.stats();
+  const { requests, refusals } = part.readRates();
   return {
     summary: `${count(stats.liveLabels, "live label")}, ${count(stats.controlConnections, "client connection")}, ${count(stats.openVisitorConnections, "visitor connection")}`,
     facts: {
@@ -24,6 +27,8 @@ export function readEdgeFacts(foundation: Foundation, edge: NodeEdge | undefined
       clientConnections: stats.controlConnections,
       visitorConnections: stats.openVisitorConnections,
       heldRequests: stats.held,
+      requestsPerSecond: perSecond(requests),
+      refusalsPerMinute: refusals,
     },
     problems: describeWrongPort(foundation, "control.listen", edge.controlPort, "clients are told"),
   };
@@ -32,16 +37,17 @@ export function readEdgeFacts(foundation: Foundation, edge: NodeEdge | undefined
 /** The token service's. */
 export async function readTokenFacts(
   foundation: Foundation,
-  { url, port }: { readonly url: string; readonly port: number },
+  { service, readRates }: Pick<TokenPart, "service" | "readRates">,
   check: () => Promise<void>,
 ): Promise<PartFacts> {
+  const { url, port } = service;
   const store = await checkStore(check);
   const problems = describeWrongPort(foundation, "token.listen", port, "the edge asks");
   if (!store.ok)
     problems.push(`tokens.db cannot be used (${store.detail}): no token can be issued. The log of this part says why and what helps.`);
   return {
     summary: store.ok ? "issues tokens" : "issues no tokens",
-    facts: { url, store: store.ok ? "ok" : (store.detail ?? ""), signatures: describeBackends() },
+    facts: { url, store: store.ok ? "ok" : (store.detail ?? ""), signatures: describeBackends(), refusalsPerMinute: readRates().refusals },
     problems,
   };
 }
@@ -49,10 +55,11 @@ export async function readTokenFacts(
 /** The plugin's. `edgeIsThere` undefined: the edge is in the same process. */
 export async function readPluginFacts(
   foundation: Foundation,
-  parts: { readonly plugin: Plugin; readonly edgeIsThere: boolean | undefined; checkStore(): Promise<void> },
+  parts: Pick<PluginPart, "plugin" | "readRates" | "checkStore"> & { readonly edgeIsThere: boolean | undefined },
 ): Promise<PartFacts> {
   const { sessions, connected, reconciledAt, isFrpsThere, gateway } = parts.plugin.stats();
   const store = await checkStore(parts.checkStore);
+  const { logins, refusals } = parts.readRates();
   const ageMs = reconciledAt === undefined ? undefined : Math.max(0, foundation.world.now().getTime() - reconciledAt.getTime());
   const problems = describeWrongPort(foundation, "plugin.listen", parts.plugin.hookPort, "frps calls");
   if (ageMs === undefined) problems.push("frps's dashboard could not be read yet, so nobody can log in. Is the supervisor running?");
@@ -74,6 +81,10 @@ export async function readPluginFacts(
       hook: printAddress({ host: foundation.config["plugin.listen"].host, port: parts.plugin.hookPort }),
       sessions,
       tunnels: connected,
+      routable: await countRoutable(parts.plugin),
+      blocks: parts.plugin.blocks().length,
+      loginsPerSecond: perSecond(logins),
+      refusalsPerMinute: refusals,
       dashboardRead: ageMs === undefined ? "not yet" : `${seconds(ageMs)} ago`,
       signatures: describeBackends(),
       ...(gateway === undefined ? {} : { gateway: gateway === "closed" ? "asked" : gateway === "open" ? "away" : "tried again" }),
@@ -120,5 +131,17 @@ function describeBackends(): string {
   return `secp256k1 ${secp256k1}, Ed25519 ${ed25519}`;
 }
 
+/** Tunnels that requests reach, as far as anybody can tell. */
+async function countRoutable({ sessions, readStatus }: Pick<Plugin, "sessions" | "readStatus">): Promise<number> {
+  let routable = 0;
+  for (const { label, connectedAt } of sessions()) {
+    if (connectedAt === undefined) continue;
+    const status = await readStatus(label);
+    if (status.status === "connected" && status.routable) routable += 1;
+  }
+  return routable;
+}
+
+const perSecond = (perMinute: number): number => Math.round(perMinute / 6) / 10;
 const count = (number: number, what: string): string => `${number} ${what}${number === 1 ? "" : "s"}`;
 const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;

@@ -6,6 +6,7 @@ import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
 import { openAuditedSessionStore } from "../audit/audited-stores.ts";
 import { type CommitFigures, createCommitTimes } from "../commit-times.ts";
 import { loopback } from "../listeners.ts";
+import { openRates, type ReadRates, sumOf } from "../rates.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openVerifyKeys } from "../state/signing-keys.ts";
 import { readStellarAddress } from "../state/stellar-server.ts";
@@ -16,6 +17,7 @@ import { testSignatures } from "./test-signatures.ts";
 export type PluginPart = AsyncDisposable & {
   readonly plugin: Plugin;
   readonly sessions: SessionReader;
+  readonly readRates: ReadRates<"logins" | "refusals">;
   checkStore(): Promise<void>;
   readCommits(): CommitFigures;
 };
@@ -73,8 +75,21 @@ export async function startPluginPart(
       log,
     }),
   );
+  const { read: readRates } = stack.use(
+    openRates({
+      logins: () => sumOf([...plugin.stats().figures.calls].filter(([call]) => call.startsWith("Login ")).map(([, count]) => count)),
+      refusals: () => sumOf(plugin.stats().refusals.values()),
+    }),
+  );
   const running = stack.move();
-  return { plugin, sessions, checkStore: () => sessions.check(), readCommits, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return {
+    plugin,
+    sessions,
+    readRates,
+    checkStore: () => sessions.check(),
+    readCommits,
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
 }
 
 /** frps's view, or "gone" when nothing listens on its dashboard: then every session is over, and nobody will say so. */

@@ -24,6 +24,7 @@ import {
 } from "@keyhole/token";
 import type { AuditTrail } from "../audit/audit-trail.ts";
 import { renderClientConfig } from "../client-config.ts";
+import { openRates, type ReadRates, sumOf } from "../rates.ts";
 import type { TellRevoked } from "../sockets/plugin-socket.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openSigningKeys, openVerifyKeys } from "../state/signing-keys.ts";
@@ -32,7 +33,11 @@ import type { Foundation } from "./foundation.ts";
 import { testSignatures } from "./test-signatures.ts";
 
 /** A running token service. */
-export type TokenPart = AsyncDisposable & { readonly service: TokenService; stats(): TokenPartStats };
+export type TokenPart = AsyncDisposable & {
+  readonly service: TokenService;
+  readonly readRates: ReadRates<"refusals">;
+  stats(): TokenPartStats;
+};
 
 /** For metrics. `verifications`: `scheme result`, only where a signature was looked at. */
 type TokenPartStats = TokenAppStats & { readonly verifications: ReadonlyMap<string, number> };
@@ -116,7 +121,18 @@ export async function startTokenPart(foundation: Foundation, deps: TokenPartDeps
     settings,
   });
   const service = await startTokenService({ app, newRequestId, noteRefusal: trail.noteRefusal, log, ...foundation.listenerOf("token") });
-  return { service, stats: () => ({ ...app.stats(), verifications: verifications.counts }), [Symbol.asyncDispose]: () => service.stop() };
+  const rates = openRates({
+    refusals: () => sumOf(Object.entries(app.stats().answers).map(([code, count]) => (code === "OK" ? 0 : count))),
+  });
+  return {
+    service,
+    readRates: rates.read,
+    stats: () => ({ ...app.stats(), verifications: verifications.counts }),
+    [Symbol.asyncDispose]: () => {
+      rates[Symbol.dispose]();
+      return service.stop();
+    },
+  };
 }
 
 /** Both kinds of tunnel token, each with the keys of its own. */

@@ -9,7 +9,8 @@ import type { Hono } from "hono";
 import { Client } from "undici";
 import type { Log } from "../log.ts";
 import { controlConnection, type EdgeCall, edgeBatch, edgeResults, evidenceReport, performEdgeCall } from "./edge-calls.ts";
-import { createSocketClient, SocketFault } from "./socket-client.ts";
+import { createSocketClient } from "./socket-client.ts";
+import { SocketFault } from "./socket-fault.ts";
 
 /** Adds the edge's calls to what its socket serves. What comes while the edge is starting waits for it. */
 export function serveEdgeCalls(app: Hono, starting: Promise<EdgeRuntime>): void {

@@ -28,19 +28,22 @@ export const partStatus = z.object({
 /** A part's answer. */
 export type PartStatus = z.infer<typeof partStatus>;
 
+/** Makes the reader of a part's own word. */
+export function createReadPart(
+  part: PartName,
+  world: Pick<World, "pid" | "version">,
+  startedAt: Date,
+  readFacts: () => Promise<PartFacts> | PartFacts,
+): () => Promise<PartStatus> {
+  const { pid, version } = world;
+  return async () => ({ part, pid, version, startedAt: startedAt.toISOString(), ...copy(await readFacts()) });
+}
+
 /** Makes what a part serves on its socket, with its status on it. */
-export function createPartApp(part: PartName, world: World, startedAt: Date, readFacts: () => Promise<PartFacts> | PartFacts): Hono {
+export function createPartApp(...part: Parameters<typeof createReadPart>): Hono {
+  const readPart = createReadPart(...part);
   const app = new Hono();
-  app.get("/status", async (c) => {
-    const status: PartStatus = {
-      part,
-      pid: world.pid,
-      version: world.version,
-      startedAt: startedAt.toISOString(),
-      ...copy(await readFacts()),
-    };
-    return c.json(status);
-  });
+  app.get("/status", async (c) => c.json(await readPart()));
   return app;
 }
 

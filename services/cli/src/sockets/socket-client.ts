@@ -1,19 +1,6 @@
 /** Asks a part on its socket. */
 import { Client, errors } from "undici";
-
-/**
- * Why there was no answer. `away`: nobody listens, so the part is not running. `silent`: it runs, or ran, and did not
- * answer. `forbidden`: this user may not ask. `refused`: it answered, and would not.
- */
-export class SocketFault extends Error {
-  override readonly name = "SocketFault";
-  readonly kind: "away" | "silent" | "forbidden" | "refused";
-
-  constructor(kind: SocketFault["kind"], message: string, options?: { cause?: unknown }) {
-    super(message, options);
-    this.kind = kind;
-  }
-}
+import { asSocketFault, codeOf, SocketFault } from "./socket-fault.ts";
 
 /** A connection to one part; opened when it is used, and again after the part was restarted. */
 export type SocketClient = AsyncDisposable & {
@@ -22,11 +9,6 @@ export type SocketClient = AsyncDisposable & {
 };
 
 const defaultTimeoutMs = 1000;
-/** Codes of a connection that could not be made, because nobody is there. */
-const awayCodes = new Set(["ECONNREFUSED", "ENOENT", "ENOTDIR"]);
-
-const descriptions = { away: "is not served", forbidden: "may not be used by this user", silent: "did not answer" } as const;
-
 /** Makes the client of a socket. Nothing is opened until the first call. */
 export function createSocketClient(path: string): SocketClient {
   const client = new Client("http://keyhole", { socketPath: path, pipelining: 1, keepAliveTimeout: 60_000 });
@@ -55,10 +37,7 @@ export function createSocketClient(path: string): SocketClient {
           throw error;
         });
       } catch (cause) {
-        if (cause instanceof SocketFault) throw cause;
-        const code = codeOf(cause);
-        const kind = awayCodes.has(code ?? "") ? "away" : code === "EACCES" || code === "EPERM" ? "forbidden" : "silent";
-        throw new SocketFault(kind, `${path} ${descriptions[kind]} (${code ?? String(cause)})`, { cause });
+        throw cause instanceof SocketFault ? cause : asSocketFault(path, cause);
       }
     },
     async [Symbol.asyncDispose]() {
@@ -66,8 +45,3 @@ export function createSocketClient(path: string): SocketClient {
     },
   };
 }
-
-const codeOf = (error: unknown): string | undefined => {
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? code : undefined;
-};
