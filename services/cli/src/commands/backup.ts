@@ -55,6 +55,6 @@ function renderBackup({ file, bytes, manifest }: TakenBackup): string {
   if (keys > 0) {
     lines.push(`  ${"keys".padEnd(12)} ${keys} files`);
     lines.push("! It holds the keys: WHOEVER HAS THIS FILE CAN MAKE TOKENS FOR EVERY WALLET. Encrypt it before it leaves this machine.");
-  } else lines.push(`  ${"keys".padEnd(12)} are not in it (--with-keys); a restore keeps those that are there`);
+  } else lines.push(`  ${"keys".padEnd(12)} none (with --with-keys those that are there); a restore keeps what it finds`);
   return `${lines.join("\n")}\n`;
 }
