@@ -6,7 +6,13 @@
 import type { HistoryEvent, RequestEvent } from "./history.ts";
 
 /** What the edge may say about a label while everything around it dies. */
-const codes: Readonly<Record<string, number>> = { TUNNEL_OFFLINE: 503, HANDOVER_IN_PROGRESS: 503, APP_UNREACHABLE: 502, APP_TIMEOUT: 504 };
+const codes: Readonly<Record<string, number>> = {
+  TUNNEL_OFFLINE: 503,
+  HANDOVER_IN_PROGRESS: 503,
+  APP_UNREACHABLE: 502,
+  APP_TIMEOUT: 504,
+  ADDRESS_BLOCKED: 403,
+};
 /** A kept connection that its end left behind is noticed by its next use. */
 const lateMs = 500;
 /** From the start of a client until it has displaced the former one. */
@@ -17,6 +23,8 @@ export function createAnswerRule(): { tell(event: HistoryEvent): string | undefi
   let edgeKilledAt = 0;
   let frpsKilledAt = 0;
   const clientsChangedAt = new Map<string, number>();
+  /** Wallets that somebody has asked to block: before that none is told so. */
+  const blockedOnce = new Set<string>();
 
   function judgeAnswer({ label, nonce, outcome }: RequestEvent): string | undefined {
     if (outcome.kind !== "answered") return undefined;
@@ -28,6 +36,7 @@ export function createAnswerRule(): { tell(event: HistoryEvent): string | undefi
     }
     if (contentType !== "application/problem+json" || code === undefined)
       return `${status} is no answer of ours: ${contentType} ${excerpt}`;
+    if (code === "ADDRESS_BLOCKED" && !blockedOnce.has(label)) return "told to be blocked, and nobody had blocked it";
     return codes[code] === status ? undefined : `${status} ${code} is not what is told about a label`;
   }
 
@@ -60,6 +69,14 @@ export function createAnswerRule(): { tell(event: HistoryEvent): string | undefi
         case "client-frozen":
         case "client-thawed":
           clientsChangedAt.set(event.label, Math.max(event.at, clientsChangedAt.get(event.label) ?? 0));
+          return undefined;
+        case "order-asked":
+          if (event.what === "block") blockedOnce.add(event.label);
+          // A stream that had begun ends with whoever was sending it.
+          clientsChangedAt.set(event.label, event.at + takeoverMs);
+          return undefined;
+        case "restored":
+          for (const label of clientsChangedAt.keys()) clientsChangedAt.set(label, event.at + takeoverMs);
           return undefined;
         case "reached-again":
           return `a POST reached an app twice: ${event.nonce} at ${event.client}`;

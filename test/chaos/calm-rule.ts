@@ -10,6 +10,8 @@ type LabelState = {
   disturbedAt: number;
   /** Clients that have not registered a proxy yet. */
   readonly arriving: Set<string>;
+  /** Something was ordered that hits when the plugin is back. */
+  hasPending: boolean;
 };
 
 /** A client that dies while it logs in may have displaced the other, who notices a moment later. */
@@ -27,7 +29,7 @@ export function createCalmRule(deps: {
   let judged = 0;
   const labels = new Map<string, LabelState>();
   const stateOf = (label: string): LabelState => {
-    const state = labels.get(label) ?? { calmSince: undefined, disturbedAt: 0, arriving: new Set() };
+    const state = labels.get(label) ?? { calmSince: undefined, disturbedAt: 0, arriving: new Set(), hasPending: false };
     labels.set(label, state);
     return state;
   };
@@ -43,7 +45,7 @@ export function createCalmRule(deps: {
     if (isJudged) judged += 1;
     const app = outcome.kind === "answered" && outcome.status === 200 ? outcome.app : undefined;
     if (app !== undefined) {
-      if (startedAt > state.disturbedAt && deps.isFirst(label, app.client)) state.calmSince ??= at;
+      if (!state.hasPending && startedAt > state.disturbedAt && deps.isFirst(label, app.client)) state.calmSince ??= at;
       return undefined;
     }
     if (!isJudged || state.calmSince === undefined) return undefined;
@@ -75,6 +77,26 @@ export function createCalmRule(deps: {
         case "client-stopped":
         case "client-died":
           disturb(stateOf(event.label), event.at + (stateOf(event.label).arriving.delete(event.client) ? loginMs : 0));
+          return undefined;
+        case "order-asked":
+          stateOf(event.label).hasPending = true;
+          disturb(stateOf(event.label), event.at);
+          return undefined;
+        case "order-answered":
+          // What is only recorded hits when the plugin is back.
+          if (event.isEnforced) stateOf(event.label).hasPending = false;
+          disturb(stateOf(event.label), event.at + loginMs);
+          return undefined;
+        case "part-up":
+          if (event.part !== "plugin") return undefined;
+          for (const state of labels.values()) {
+            if (state.hasPending) disturb(state, event.at + loginMs);
+            state.hasPending = false;
+          }
+          return undefined;
+        case "restored":
+          for (const state of labels.values()) state.hasPending = true;
+          for (const state of labels.values()) disturb(state, event.at);
           return undefined;
         case "client-frozen":
         case "client-thawed":

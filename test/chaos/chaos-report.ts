@@ -30,7 +30,7 @@ export function renderChaosReport(result: ChaosResult): string {
     `  requests    ${result.requests}: ${list(result.answers)}`,
     `  tokens      ${tokens.acknowledged} acknowledged, ${tokens.stored} of them stored; ${tokens.proofsRefused} repeated proofs refused`,
     `  time        ran out ${result.expiries} times; keyhole status was asked ${result.statusPolls} times`,
-    `  judged      ${judged.contested} answers while two clients of a wallet ran, ${judged.calm} requests of undisturbed labels, ${judged.late} after a label's time`,
+    `  judged      ${judged.contested} answers while two clients of a wallet ran, ${judged.calm} requests of undisturbed labels, ${judged.late} after a label's time, ${judged.ordered} of wallets that had been revoked or blocked`,
     "",
     "Back after the last kill of a round: each wallet (p50, p95, max), and until half, 95 % and all were (medians of rounds)",
     ...renderRows([["killed", "rounds", "noticed nothing", "p50", "p95", "max", "50 %", "95 %", "100 %"], ...rows]),

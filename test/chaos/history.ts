@@ -64,7 +64,21 @@ export type StatusPoll = {
   readonly states: Readonly<Record<Part, { readonly state: string; readonly pid?: number }>>;
 };
 
+/** An order that was acknowledged. `isEnforced`: it was said that new requests are refused from then on. */
+export type OrderAnswer = {
+  readonly kind: "order-answered";
+  readonly at: number;
+  readonly askedAt: number;
+  readonly label: string;
+  readonly what: "revoke" | "owner-revoke" | "kick" | "block" | "unblock";
+  readonly isEnforced: boolean;
+};
+
 export type HistoryEvent =
+  | OrderAnswer
+  | { readonly kind: "order-asked"; readonly at: number; readonly label: string; readonly what: OrderAnswer["what"] }
+  /** A backup is in place; `startedAt` is when that began. */
+  | { readonly kind: "restored"; readonly at: number; readonly startedAt: number }
   | RequestEvent
   | TokenAnswer
   | StatusPoll

@@ -13,6 +13,9 @@ export type Keeper = AsyncDisposable & {
   /** Sends KILL; false when there was nothing to kill. The part is started again after `restartMs`. */
   kill(part: Part, restartMs: number): boolean;
   killFrps(): boolean;
+  /** Kills it, and leaves it so until it is released. */
+  hold(part: Part): Promise<void>;
+  release(part: Part): void;
   /** Every part serves. */
   isWhole(): boolean;
 };
@@ -26,6 +29,7 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
   const { tell, signal } = options;
   const up = new Set<Part>(parts);
   const starts = new Map<Part, Promise<void>>();
+  const held = new Set<Part>();
   /** Pids that we have killed ourselves. */
   const killed = new Set<number>();
   let frpsPid = 0;
@@ -35,10 +39,10 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
   const isEnding = (): boolean => isOver || signal.aborted;
 
   function restart(part: Part, restartMs: number): void {
-    if (starts.has(part)) return;
+    if (starts.has(part) || held.has(part)) return;
     const starting = (async () => {
       await awaitInstant(now() + restartMs, signal);
-      while (!isEnding()) {
+      while (!isEnding() && !held.has(part)) {
         tell({ kind: "part-starting", at: now(), part });
         try {
           await keyhole.start(part);
@@ -85,7 +89,7 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
   return {
     kill(part, restartMs) {
       const pid = keyhole.pidOf(part);
-      if (isEnding() || killed.has(pid) || !isAlive(pid)) return false;
+      if (isEnding() || held.has(part) || killed.has(pid) || !isAlive(pid)) return false;
       killed.add(pid);
       up.delete(part);
       tell({ kind: "part-killed", at: now(), part });
@@ -99,6 +103,20 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
       tell({ kind: "frps-killed", at: now(), pid });
       process.kill(pid, "SIGKILL");
       return true;
+    },
+    async hold(part) {
+      held.add(part);
+      await starts.get(part);
+      const pid = keyhole.pidOf(part);
+      if (isEnding() || !isAlive(pid)) return;
+      killed.add(pid);
+      up.delete(part);
+      tell({ kind: "part-killed", at: now(), part });
+      await keyhole.end(part, "SIGKILL");
+    },
+    release(part) {
+      held.delete(part);
+      if (!up.has(part)) restart(part, 0);
     },
     isWhole: () => up.size === parts.length,
     async [Symbol.asyncDispose]() {

@@ -6,13 +6,14 @@ import { createAnswerRule } from "./answer-rule.ts";
 import { createCalmRule } from "./calm-rule.ts";
 import { createExpiryRule } from "./expiry-rule.ts";
 import type { Grant, HistoryEvent } from "./history.ts";
+import { createOrderRule } from "./order-rule.ts";
 import { createPartRule } from "./part-rule.ts";
 import { createRankRule } from "./rank-rule.ts";
 import { createTokenRule } from "./token-rule.ts";
 
 /** Something that must not have been. */
 export type Violation = {
-  readonly rule: "wrong answer" | "two serve" | "not served" | "expired" | "token" | "parts";
+  readonly rule: "wrong answer" | "two serve" | "not served" | "expired" | "token" | "parts" | "undone";
   readonly at: number;
   readonly label: string | undefined;
   readonly what: string;
@@ -22,8 +23,8 @@ export type Violation = {
 
 export type Oracle = {
   tell(event: HistoryEvent): void;
-  /** How much there was to judge: answers while two clients of a wallet ran, requests of undisturbed labels, requests after a label's time. */
-  readonly judged: { readonly contested: number; readonly calm: number; readonly late: number };
+  /** How much there was to judge: answers while two clients of a wallet ran, requests of undisturbed labels, requests after a label's time, and of labels that were revoked or blocked. */
+  readonly judged: { readonly contested: number; readonly calm: number; readonly late: number; readonly ordered: number };
   readonly violations: readonly Violation[];
   /** Whether a running client of the label surely has a higher rank than this one. */
   isOutranked(label: string, client: string): boolean;
@@ -46,6 +47,7 @@ export function createOracle({ ttlSeconds }: { readonly ttlSeconds: number }): O
   const expiry = createExpiryRule(ttlSeconds);
   const rank = createRankRule({ deadlineOf: expiry.deadlineOf });
   const token = createTokenRule(ttlSeconds);
+  const order = createOrderRule();
   const calm = createCalmRule({ isFirst: rank.isFirst, deadlineOf: expiry.deadlineOf });
   const rules = [
     ["wrong answer", createAnswerRule()],
@@ -54,6 +56,7 @@ export function createOracle({ ttlSeconds }: { readonly ttlSeconds: number }): O
     ["not served", calm],
     ["token", token],
     ["parts", createPartRule()],
+    ["undone", order],
   ] as const;
   const violations: Violation[] = [];
   const recent: HistoryEvent[] = [];
@@ -70,7 +73,7 @@ export function createOracle({ ttlSeconds }: { readonly ttlSeconds: number }): O
   return {
     violations,
     get judged() {
-      return { contested: rank.judged(), calm: calm.judged(), late: expiry.judged() };
+      return { contested: rank.judged(), calm: calm.judged(), late: expiry.judged(), ordered: order.judged() };
     },
     isOutranked: rank.isOutranked,
     deadlineOf: expiry.deadlineOf,

@@ -30,6 +30,10 @@ export type Person = AsyncDisposable & {
   /** Kills it, and starts it again as a desktop app does. */
   kill(client: Client, restartMs: number): Promise<void>;
   freeze(client: Client, forMs: number): void;
+  /** Revokes everything of the wallet, by its own proof or as `order` does it; then signs anew and starts one device. */
+  revoke(order: "own" | (() => Promise<void>)): Promise<void>;
+  /** Something was ordered of the wallet that moves its clients. */
+  noteChange(): void;
   /** When something last happened that moves clients, by our own hand. */
   readonly changedAt: number;
 };
@@ -110,6 +114,30 @@ export function openPerson(
       const status = await send(proof, "fresh");
       if (status === 200) return;
       await awaitInstant(now() + (status === 429 ? 1100 : againMs), signal);
+    }
+  }
+
+  /** Until it is acknowledged. */
+  async function revokeOwn(): Promise<void> {
+    const askedAt = now();
+    tell({ kind: "order-asked", at: askedAt, label, what: "owner-revoke" });
+    while (!signal.aborted) {
+      lastTimestamp = Math.max(lastTimestamp + 1, Math.floor(now() / 1000) - 100);
+      const { outcome } = await ask({
+        port: keyhole.edgePort,
+        host: domain,
+        path: "/v1/tunnel/revoke",
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify(wallet.proveRevocation(lastTimestamp)),
+        timeoutMs: askTimeoutMs,
+      });
+      const status = outcome.kind === "answered" ? outcome.status : 0;
+      if (status === 200 || status === 202) {
+        tell({ kind: "order-answered", at: now(), askedAt, label, what: "owner-revoke", isEnforced: status === 200 });
+        return;
+      }
+      await awaitInstant(now() + againMs, signal);
     }
   }
 
@@ -213,6 +241,20 @@ export function openPerson(
         client.thaw();
         changedAt = now();
       });
+    },
+    revoke: (order) =>
+      inTurn(async () => {
+        await (order === "own" ? revokeOwn() : order());
+        // What was signed before is worth nothing any more, and so are the files.
+        lastTimestamp = Math.max(lastTimestamp, Math.floor(now() / 1000));
+        newest = undefined;
+        for (const client of running()) await client.end("stopped");
+        const [device] = devices;
+        if (device !== undefined) await start(device);
+        changedAt = now();
+      }),
+    noteChange() {
+      changedAt = now();
     },
     async [Symbol.asyncDispose]() {
       for (const timer of timers) clearTimeout(timer);

@@ -15,13 +15,30 @@ export type Kill = {
   readonly dice: number;
 };
 
-/** What people do: `start` a second device (with the file they have, or a newer token), stop one, freeze one, ask for tokens. */
+/** What people do: start a second device (with the file they have, or a newer token), stop one, freeze one, ask for tokens. */
 export type Deed = {
-  readonly what: "take-over" | "take-over-newer" | "stop-older" | "stop-newer" | "freeze" | "renew" | "repeat-proof";
+  readonly what: (typeof deedNames)[number];
   readonly atMs: number;
   readonly forMs: number;
   readonly dice: number;
 };
+
+/** All of it. The last seven are what owners and operators order. */
+export const deedNames = [
+  "take-over",
+  "take-over-newer",
+  "stop-older",
+  "stop-newer",
+  "freeze",
+  "renew",
+  "repeat-proof",
+  "owner-revoke",
+  "revoke",
+  "kick",
+  "block",
+  "back-up",
+  "restore",
+] as const;
 
 export type Round = {
   readonly name: string;
@@ -56,6 +73,15 @@ const inTakeover =
     name: `${target} in a takeover`,
     kills: [kill(random, target, 100 + takeoverMs(random))],
     deeds: [deed(random, random.pick(["take-over", "take-over-newer"]), 100)],
+  });
+
+/** Somebody orders, and whoever has to carry it out is killed about then. */
+const inOrder =
+  (what: Deed["what"], target: Target): Scenario =>
+  (random) => ({
+    name: `${target} in an order to ${what}`,
+    kills: [kill(random, target, random.between(50, 700))],
+    deeds: [deed(random, what, 0)],
   });
 
 const atOnce =
@@ -107,6 +133,16 @@ const deck: readonly Scenario[] = [
   }),
   severalAtRandom(2),
   severalAtRandom(3),
+  inOrder("revoke", "plugin"),
+  inOrder("block", "plugin"),
+  inOrder("block", "edge"),
+  inOrder("owner-revoke", "token"),
+  inOrder("owner-revoke", "plugin"),
+  (random) => ({
+    name: "a backup is put in place",
+    kills: [kill(random, "edge", random.between(300, 2000))],
+    deeds: [deed(random, "restore", 0)],
+  }),
 ];
 
 /** Deals rounds for ever. */
@@ -133,5 +169,9 @@ function drawDeeds(random: Prng): Deed[] {
   add(0.4, "repeat-proof");
   add(0.3, "renew");
   add(0.12, "freeze");
+  add(0.08, "owner-revoke");
+  add(0.08, random.pick(["revoke", "block"]));
+  add(0.06, "kick");
+  add(0.06, "back-up");
   return deeds;
 }

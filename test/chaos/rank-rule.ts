@@ -101,6 +101,15 @@ export function createRankRule(deps: { readonly deadlineOf: (label: string) => n
         case "frps-up":
           disturbAll(event.at);
           return undefined;
+        case "order-asked":
+        case "order-answered": {
+          const state = stateOf(event.label);
+          disturb(state, event.at, state.clients.values());
+          return undefined;
+        }
+        case "restored":
+          disturbAll(event.at);
+          return undefined;
         case "token-answered":
           raise(stateOf(event.label).clients.values(), event);
           return undefined;

@@ -3,11 +3,15 @@ import { findProcessesOf } from "../support/keyhole-process.ts";
 import { awaitInstant } from "./await-instant.ts";
 import { now, type Target, type Tell } from "./history.ts";
 import type { Keeper } from "./keeper.ts";
+import type { Operator } from "./operator.ts";
 import type { Oracle } from "./oracle.ts";
 import type { Person } from "./person.ts";
 import type { Deed, Kill, Round } from "./plan.ts";
 import { type RoundResult, timeBack } from "./recovery.ts";
 import type { Visitors } from "./visitors.ts";
+
+/** What those do too who let their time run out: it buys nothing. */
+const keepsTime: ReadonlySet<Deed["what"]> = new Set(["take-over", "stop-older", "stop-newer", "freeze", "repeat-proof", "kick", "block"]);
 
 /** Where rounds are performed. */
 export type Stage = {
@@ -16,6 +20,7 @@ export type Stage = {
   readonly keeper: Keeper;
   readonly visitors: Visitors;
   readonly oracle: Oracle;
+  readonly operator: Operator;
   readonly tell: Tell;
   readonly signal: AbortSignal;
   readonly counts: Counts;
@@ -92,10 +97,15 @@ function killTarget(
   return { target, label: chosen.person.label };
 }
 
-async function performDeed({ people, counts }: Stage, { what, dice, forMs }: Deed): Promise<void> {
+async function performDeed(stage: Stage, { what, dice, forMs }: Deed): Promise<void> {
+  const { people, counts, operator } = stage;
+  if (what === "back-up" || what === "restore") {
+    counts.deeds[what] += 1;
+    return await (what === "restore" ? restore(stage, dice) : operator.backUp());
+  }
   const choose = (those: readonly Person[]): Person | undefined => those[Math.floor(dice * those.length)];
   const withTwo = choose(people.filter((person) => person.clients().length > 1));
-  const buysToken = what === "renew" || what === "take-over-newer";
+  const buysToken = !keepsTime.has(what);
   const anybody = choose(buysToken ? people.filter(({ isCareless }) => !isCareless) : people);
   const person = what === "stop-older" || what === "stop-newer" ? withTwo : anybody;
   if (person === undefined) return;
@@ -103,12 +113,33 @@ async function performDeed({ people, counts }: Stage, { what, dice, forMs }: Dee
   const oldest = clients[0];
   const newest = clients.at(-1);
   counts.deeds[what] += 1;
-  if (what === "renew") await person.renew();
+  if (what === "owner-revoke") await person.revoke("own");
+  else if (what === "revoke") await person.revoke(() => operator.order("revoke", person.label));
+  else if (what === "kick") await operator.order("kick", person.label);
+  else if (what === "block") await blockFor(stage, person, forMs);
+  else if (what === "renew") await person.renew();
   else if (what === "repeat-proof") await person.repeatProof();
   else if (what === "take-over" || what === "take-over-newer") await person.takeOver(what === "take-over-newer");
   else if (what === "freeze" && newest !== undefined) person.freeze(newest, forMs);
   else if (what === "stop-older" && oldest !== undefined) await person.stop(oldest);
   else if (what === "stop-newer" && newest !== undefined) await person.stop(newest);
+}
+
+async function blockFor({ operator, signal }: Stage, person: Person, forMs: number): Promise<void> {
+  await operator.order("block", person.label);
+  await awaitInstant(now() + forMs, signal);
+  await operator.order("unblock", person.label);
+  person.noteChange();
+}
+
+/** Puts a backup in place: everybody has to sign anew then. */
+async function restore({ people, keeper, operator }: Stage, dice: number): Promise<void> {
+  await Promise.all([keeper.hold("token"), keeper.hold("plugin")]);
+  // At times whoever puts it in place is killed as well.
+  const isRestored = await operator.restore(dice < 0.5 ? dice * 1600 : undefined);
+  keeper.release("token");
+  keeper.release("plugin");
+  if (isRestored) await Promise.all(people.map((person) => person.revoke(async () => {})));
 }
 
 /** It has a client that runs, and time left. */

@@ -5,9 +5,10 @@ import { awaitInstant } from "./await-instant.ts";
 import { type HistoryEvent, now, targets } from "./history.ts";
 import { startKeeper } from "./keeper.ts";
 import { takeLastLook } from "./last-look.ts";
+import { openOperator } from "./operator.ts";
 import { createOracle, type Oracle, type Violation } from "./oracle.ts";
 import { openPerson, type Person } from "./person.ts";
-import { dealRounds } from "./plan.ts";
+import { dealRounds, deedNames } from "./plan.ts";
 import { createPrng } from "./prng.ts";
 import type { RoundResult } from "./recovery.ts";
 import { awaitEverybodyBack, type Counts, performRound, type Stage } from "./round.ts";
@@ -74,7 +75,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   };
   const counts: Counts = {
     kills: Object.fromEntries(targets.map((target) => [target, 0])) as Counts["kills"],
-    deeds: { "take-over": 0, "take-over-newer": 0, "stop-older": 0, "stop-newer": 0, freeze: 0, renew: 0, "repeat-proof": 0 },
+    deeds: Object.fromEntries(deedNames.map((deed) => [deed, 0])) as Counts["deeds"],
   };
   const rounds: RoundResult[] = [];
   let dir = "";
@@ -89,7 +90,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
     for (const person of people) stack.use(person);
     await Promise.all(people.map((person) => person.takeOver(false)));
     const visitors = stack.use(startVisitors(keyhole.edgePort, people, { everyMs: options.everyMs, tell }));
-    const stage: Stage = { stateDir: keyhole.stateDir, people, keeper, visitors, oracle, tell, signal, counts };
+    const operator = openOperator(keyhole, { tell, signal });
+    const stage: Stage = { stateDir: keyhole.stateDir, people, keeper, visitors, oracle, operator, tell, signal, counts };
     await awaitEverybodyBack(stage, now());
     const polls = stack.use(startStatusPolls(keyhole, { restMs: statusRestMs, tell, signal }));
     await performRounds(stage, options, rounds);

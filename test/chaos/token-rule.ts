@@ -17,6 +17,9 @@ export type TokenRule = {
 /** Makes the rule. `ttlSeconds` is the life of a token. */
 export function createTokenRule(ttlSeconds: number): TokenRule {
   const grants = new Map<string, (Grant & { readonly at: number })[]>();
+  /** When something of the wallet was last revoked, or it was blocked. */
+  const orderedAt = new Map<string, number>();
+  let restoredAt = 0;
   let edgeKilledAt = 0;
 
   function judgeGrant({ label, askedAt, at, proof }: TokenAnswer, grant: Grant): string | undefined {
@@ -30,7 +33,7 @@ export function createTokenRule(ttlSeconds: number): TokenRule {
   }
 
   function judge(answer: TokenAnswer): string | undefined {
-    const { outcome, proof, grant, askedAt, at } = answer;
+    const { outcome, proof, grant, askedAt, at, label } = answer;
     if (grant !== undefined) return judgeGrant(answer, grant);
     if (outcome.kind === "failed") {
       return edgeKilledAt >= askedAt - lateMs ? undefined : `no answer after ${Math.round(at - askedAt)} ms: ${outcome.error}`;
@@ -39,6 +42,10 @@ export function createTokenRule(ttlSeconds: number): TokenRule {
     if (contentType !== "application/problem+json" || code === undefined) return `${status} is no answer of ours: ${excerpt}`;
     if (unavailable.includes(code) && status === 503) return undefined;
     if (code === "TOKENS_TOO_FAST" && status === 429) return undefined;
+    // What was signed before, or in the same second, buys nothing any more.
+    const lastOrder = Math.max(orderedAt.get(label) ?? 0, restoredAt);
+    if (code === "TOKEN_REVOKED" && lastOrder > 0) return undefined;
+    if (code === "ADDRESS_BLOCKED" && orderedAt.has(label)) return undefined;
     return code === "PROOF_ALREADY_USED" && proof !== "fresh" ? undefined : `a good proof was answered with ${status} ${code}`;
   }
 
@@ -46,6 +53,8 @@ export function createTokenRule(ttlSeconds: number): TokenRule {
     acknowledged: () => grants,
     tell(event) {
       if (event.kind === "part-killed" && event.part === "edge") edgeKilledAt = event.at;
+      if (event.kind === "order-asked") orderedAt.set(event.label, event.at);
+      if (event.kind === "restored") restoredAt = event.at;
       if (event.kind !== "token-answered") return undefined;
       const violation = judge(event);
       return violation === undefined ? undefined : `token request: ${violation}`;

@@ -8,6 +8,7 @@ import { resolve } from "node:path";
 import { readFlags } from "../../scripts/read-flags.mjs";
 import { startBareFrps } from "./bare-frps.ts";
 import { measureDurability } from "./durability.ts";
+import { measureEvictions } from "./evictions.ts";
 import { measureFirstAnswer } from "./first-answer.ts";
 import type { FloorTold } from "./floor-worker.ts";
 import { measureHerd } from "./herd.ts";
@@ -34,6 +35,7 @@ const full = {
   hookLoad: { rounds: 3, logins: 6000 },
   herd: { logins: 10_000, seconds: 5 },
   takeovers: { takeovers: 1000, wallets: 10 },
+  evictions: { evictions: 15 },
   recovery: { clients: 120, rounds: 3, restSeconds: 20 },
 };
 const quick: typeof full = {
@@ -46,6 +48,7 @@ const quick: typeof full = {
   hookLoad: { rounds: 1, logins: 2000 },
   herd: { logins: 2000, seconds: 1 },
   takeovers: { takeovers: 60, wallets: 5 },
+  evictions: { evictions: 2 },
   recovery: { clients: 20, rounds: 1, restSeconds: 0 },
 };
 /** How long what was under way may take to end by itself after a signal. */
@@ -68,7 +71,7 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
   const isAnyChosen = (...some: Name[]): boolean => some.some((name) => chosen.has(name));
   await using floor = await startLoadWorker<FloorTold>(new URL("./floor-worker.ts", import.meta.url), undefined);
   const { port } = floor.told;
-  if (isAnyChosen("firstAnswer", "latency", "takeovers", "tokenLoad")) {
+  if (isAnyChosen("firstAnswer", "latency", "takeovers", "evictions", "tokenLoad")) {
     await using keyhole = await startSubject();
     if (isAnyChosen("firstAnswer", "latency")) {
       const bare = await startBareFrps(stage, keyhole.ready.binaries.frps);
@@ -79,6 +82,10 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
     }
     const { takeovers } = sizes;
     await step("takeovers", `${takeovers.takeovers} takeovers`, () => measureTakeovers(stage, { keyhole, appPort: port, ...takeovers }));
+    const { evictions } = sizes;
+    await step("evictions", `${evictions.evictions} revocations of each kind of client`, () =>
+      measureEvictions(stage, { keyhole, appPort: port, ...evictions }),
+    );
     await step("tokenLoad", "the token endpoint under load", () =>
       measureTokenLoad(stage, { keyhole, floorPort: port, ...sizes.tokenLoad }),
     );
