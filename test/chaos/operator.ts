@@ -18,7 +18,7 @@ const enforced = 0;
 const recorded = 5;
 
 /** What is ordered of a wallet. */
-export type WalletOrder = Exclude<OrderAnswer["what"], "owner-revoke">;
+type WalletOrder = Exclude<OrderAnswer["what"], "owner-revoke">;
 
 export type Operator = {
   /** Resolves when it is acknowledged, or the run is over. */

@@ -3,6 +3,7 @@
  * of them, owners who buy and revoke, operators who revoke, kick, block and unblock. Everything goes through the real edge and frps.
  */
 import { Agent } from "node:http";
+import { awaitInstant } from "../chaos/await-instant.ts";
 import { now } from "../chaos/history.ts";
 import { createPrng, type Prng } from "../chaos/prng.ts";
 import { domain, type RunningKeyhole, startKeyholeProcess } from "../support/keyhole-process.ts";
@@ -197,4 +198,4 @@ async function watch(course: Course, { wallet: { label } }: Purse): Promise<void
 }
 
 const pause = (ms: number, course: Course): Promise<void> =>
-  course.isOver() ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms));
+  course.isOver() ? Promise.resolve() : awaitInstant(now() + ms, course.options.signal);

@@ -11,7 +11,7 @@ it("says once that descriptors are scarce, and once that there are enough again,
   const counts = [10, 89, 90, 100, 80, 95, 74, 10].map((open): DescriptorCount => ({ open, limit: 100 }));
   let at = 0;
   using _watch = startDescriptorWatch({ log, count: () => counts[at++] });
-  vi.advanceTimersByTime(8000);
+  vi.advanceTimersByTime(7000);
   expect(said).toEqual([
     'error {"event":"descriptors.scarce","open":90,"limit":100}',
     'info {"event":"descriptors.enough","open":74,"limit":100}',

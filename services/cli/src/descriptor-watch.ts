@@ -38,7 +38,7 @@ function readLimit(): number | undefined {
 
 const isExhausted = (cause: unknown): boolean => ["EMFILE", "ENFILE"].includes((cause as NodeJS.ErrnoException).code ?? "");
 
-/** Looks every second, and says once that descriptors are scarce and once that there are enough again. */
+/** Looks now and every second, and says once that descriptors are scarce and once that there are enough again. */
 export function startDescriptorWatch(options: { readonly log: Log; readonly count?: () => DescriptorCount | undefined }): Disposable {
   const { log, count = countOwnDescriptors } = options;
   let isScarce = false;
@@ -56,6 +56,8 @@ export function startDescriptorWatch(options: { readonly log: Log; readonly coun
       log.info({ event: "descriptors.enough", ...found }, "there are enough file descriptors again");
     }
   };
+  // At once: when there is none left, the limit cannot be read for the first time.
+  look();
   const timer = setInterval(look, lookEveryMs).unref();
   return { [Symbol.dispose]: () => clearInterval(timer) };
 }

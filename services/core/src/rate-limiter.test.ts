@@ -34,3 +34,12 @@ test("a clock that is set back an hour locks nobody out for longer than the peri
   expect(limiter.take("a", at(0))).toMatchObject({ isAllowed: false, retryAfterSeconds: 30 });
   expect(limiter.take("a", at(31)).isAllowed).toBe(true);
 });
+
+test("a clock that is set back by more than the period takes nothing from anybody who has some left, and gives nothing", () => {
+  const limiter = createRateLimiter({ count: 3, perSeconds: 60 });
+  limiter.take("half", at(7200));
+  for (const _ of [1, 2, 3]) limiter.take("spent", at(7200));
+  expect(limiter.look("half", at(0))).toMatchObject({ isAllowed: true, remaining: 2 });
+  expect(limiter.look("spent", at(0))).toMatchObject({ isAllowed: false, retryAfterSeconds: 20 });
+  expect(limiter.look("spent", at(20)).isAllowed).toBe(true);
+});

@@ -39,3 +39,9 @@ it("closes when that one succeeds, and opens for as long again when it fails", (
   breaker.succeed();
   expect([breaker.state(at(2500)), breaker.pass(at(2500)), breaker.pass(at(2500))]).toEqual(["closed", true, true]);
 });
+
+it("does not stay open for as long as the clock was set back", () => {
+  const breaker = createTripped();
+  expect([breaker.state(at(-999)), breaker.pass(at(-999))]).toEqual(["open", false]);
+  expect([breaker.state(at(-3_600_000)), breaker.pass(at(-3_600_000))]).toEqual(["half-open", true]);
+});

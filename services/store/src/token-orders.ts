@@ -9,7 +9,10 @@ import { fromSeconds, ordersPerSweep, type prepareTokenReads, sweptAtOnce, type 
 /** A token may be issued this far ahead of now; the plugin tolerates as much. */
 const maxAheadSeconds = 2;
 
-/** How long a spent proof is kept after it could last be repeated. A clock set back by less than this opens no gap. */
+/**
+ * How long a spent proof is kept after it could last be repeated. A clock set back by less than this opens no gap; nor does
+ * one that was set forward and back again, for a jump is believed only when it has lasted for as long.
+ */
 const proofGraceSeconds = 3600;
 
 /**
@@ -34,7 +37,13 @@ type WantedToken = WantedRevocation &
   };
 
 type OrderQueries = TokenWrites &
-  ReturnType<typeof prepareTokenReads> & { readonly sweep: Sweep; readonly journal: Pick<EventLog, "note"> };
+  ReturnType<typeof prepareTokenReads> & {
+    readonly sweep: Sweep;
+    /** Proofs that ended before this may be forgotten; undefined while the clock is not to be trusted with it. */
+    readonly proofsPast: (now: number) => number | undefined;
+    readonly journal: Pick<EventLog, "note">;
+  };
+
 type Sweep = (queries: TokenWrites, now: number) => void;
 
 /** Checks what types cannot. Done before the revocation is queued: a mistake of one caller is never another's. */
@@ -123,7 +132,8 @@ function decideRepeat(
 
 function spend(queries: OrderQueries, { proofKey, proofEndsAtSeconds }: WantedRevocation, now: number): void {
   queries.spend.run(proofKey, proofEndsAtSeconds);
-  const limit = now - proofGraceSeconds;
+  const limit = queries.proofsPast(now);
+  if (limit === undefined) return;
   // Mostly there is none, and to ask costs less than to forget nothing.
   if (queries.isProofPast.get(limit) !== undefined) queries.forgetProofs.run(limit);
 }
@@ -134,6 +144,20 @@ function revokeBefore(queries: OrderQueries, { label, provedAtSeconds, nowMs }: 
   queries.revokeProofs.run(label, Math.max(provedAtSeconds, now - 1));
   queries.announce.run(label, notBefore);
   queries.journal.note({ at: new Date(nowMs), event: "owner.revoked", label, detail: { notBefore } });
+}
+
+/**
+ * Watches the clock by the orders that come. After a jump, and at a start, nothing is forgotten for an hour: by then a clock
+ * that was wrong and is right again is past the window of every proof that was spent before.
+ */
+export function createProofsPast(): (now: number) => number | undefined {
+  let last = Number.NEGATIVE_INFINITY;
+  let trustedFrom = last;
+  return (now) => {
+    if (Math.abs(now - last) > proofGraceSeconds) trustedFrom = now + proofGraceSeconds;
+    last = now;
+    return now < trustedFrom ? undefined : now - proofGraceSeconds;
+  };
 }
 
 /**

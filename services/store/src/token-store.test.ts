@@ -111,6 +111,8 @@ test("spent proofs and expired tokens are forgotten a few an order, the newest t
   }
   // An hour after its proof ended, a day and an hour after it was issued: both are past here, and the row stays one second before.
   const later = 26 * 3600 + 100;
+  // A clock that has jumped is believed an hour later.
+  await store.orderToken(order("between", { label: labelOf(3), now: at(later - 3600), proofEndsAt: at(later) }));
   for (let step = 0; step < 40; step += 1) {
     await store.orderToken(order(`2 new ${step}`, { label: labelOf(2), now: at(later + step), proofEndsAt: at(later + 600) }));
   }
@@ -190,3 +192,22 @@ function openRaw(path: string): { db: Database.Database } & Disposable {
   const db = new Database(path);
   return { db, [Symbol.dispose]: () => db.close() };
 }
+
+test("5: a proof stays spent when the clock was a day ahead for a while, and others have ordered then, also over a restart", async () => {
+  using folder = openTemporaryFolder();
+  const open = () => openTokenStore({ path: folder.file("tokens.db"), log: silentLog });
+  const day = 86_400;
+  const orderAt = async (store: Awaited<ReturnType<typeof open>>, proof: string, seconds: number, label: number): Promise<string> => {
+    const change = { now: at(seconds), provedAt: at(seconds), proofEndsAt: at(seconds + 300), label: labelOf(label) };
+    return (await store.orderToken(order(proof, change))).outcome;
+  };
+  {
+    await using store = await open();
+    expect(await orderAt(store, "a", 0, 1)).toBe("recorded");
+    for (const second of [day, day + 100, day + 3500]) expect(await orderAt(store, `b${second}`, second, 2)).toBe("recorded");
+    expect(await orderAt(store, "a", 60, 1)).toBe("proof-already-used");
+  }
+  await using store = await open();
+  expect(await orderAt(store, "c", day, 3)).toBe("recorded");
+  expect(await orderAt(store, "a", 60, 1)).toBe("proof-already-used");
+});

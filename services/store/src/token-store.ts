@@ -7,7 +7,7 @@ import { defaultEventSettings, type EventSettings, openEventLog } from "./event-
 import type { Log } from "./log.ts";
 import { readMigrations } from "./migrations.ts";
 import { openReader } from "./reader.ts";
-import { createSweep, decideOrder, decideRevocation, readOrder, readRevocation } from "./token-orders.ts";
+import { createProofsPast, createSweep, decideOrder, decideRevocation, readOrder, readRevocation } from "./token-orders.ts";
 import { createTokenReads, prepareTokenReads, prepareTokenWrites } from "./token-queries.ts";
 import { openWriter, type TimeCommit } from "./writer.ts";
 
@@ -33,6 +33,7 @@ export async function openTokenStore(options: {
       ...prepareTokenReads(db),
       ...prepareTokenWrites(db),
       sweep: createSweep(),
+      proofsPast: createProofsPast(),
       journal: openEventLog(db, "tokens", events),
     }),
     journalOf: ({ journal }) => journal,
