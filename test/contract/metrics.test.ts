@@ -2,7 +2,7 @@
 import { createMetrics } from "@keyhole/cli";
 import { type Label, parseLabel } from "@keyhole/core";
 import { expect, it } from "vitest";
-import { admitted, startHookBench } from "../support/hook-bench.ts";
+import { admitted, showOnDashboard, startHookBench } from "../support/hook-bench.ts";
 import { domain, hostOf, live, offline, openHarness, visit } from "./edge-harness.ts";
 import { startService } from "./token-harness.ts";
 
@@ -75,13 +75,16 @@ it("an eviction is timed at each stage that it reaches: a kick that fails is non
     const label = labelAt(at);
     const client = admitted(await bench.login(label, await bench.buyToken(label)));
     await bench.newProxy(client);
+    bench.frps = showOnDashboard([client]);
     await bench.revoke(label);
     await bench.plugin.enforceRevocations();
   };
   await evict(1);
-  await expect.poll(counts).toMatchObject({ blocked: 1, cut: 1, kicked: 1 });
+  await expect.poll(counts).toMatchObject({ blocked: 1, cut: 1, kicked: 1, confirmed: 0 });
+  bench.frps = { clients: [], proxies: [] };
+  await expect.poll(counts).toMatchObject({ confirmed: 1 });
   bench.onKick = () => Promise.reject(new Error("frps is frozen"));
   await evict(2);
-  await expect.poll(counts).toMatchObject({ blocked: 2, cut: 2, kicked: 1, confirmed: 0 });
+  await expect.poll(counts).toMatchObject({ blocked: 2, cut: 2, kicked: 1, confirmed: 1 });
   expect(Object.fromEntries(bench.plugin.stats().figures.ends)).toEqual({ evicted: 2 });
 });

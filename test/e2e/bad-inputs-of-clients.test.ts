@@ -126,7 +126,8 @@ const tries: Readonly<Record<string, () => Promise<void>>> = {
     expect(await client.newProxy(proxyOf(tenant))).toBe("");
     expect(world.keyhole.output()).not.toContain(client.ticket);
     using stranger = await connectRaw({ port: world.keyhole.controlPort });
-    for (const runId of [client.ticket.slice(0, -1), `${client.ticket.slice(0, -1)}A`, tenant.label]) {
+    const altered = client.ticket.slice(0, -1) + (client.ticket.endsWith("A") ? "B" : "A");
+    for (const runId of [client.ticket.slice(0, -1), altered, tenant.label]) {
       expect(await stranger.newWorkConn({ run_id: runId }).next(messageType.startWorkConn)).not.toHaveProperty("proxy_name", tenant.label);
     }
   },

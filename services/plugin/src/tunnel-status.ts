@@ -57,6 +57,11 @@ export function createTunnelStatus(deps: {
     });
   }
 
+  /** Of what is known, the latest; an instant that a clock set back has left ahead of us says nothing. */
+  function latestUntil(moment: Date, ...instants: readonly (Date | null | undefined)[]): Date {
+    return latest(...instants.filter((instant) => instant instanceof Date && instant <= moment)) ?? moment;
+  }
+
   return async (label) => {
     if (!adoption.isDone && findHolder(label) === undefined) {
       return await readRecordedStatus(sessions, label, { heardAt: undefined, now: now() });
@@ -64,12 +69,12 @@ export function createTunnelStatus(deps: {
     const judgement = judge(label, undefined);
     if (judgement.status === "connected") {
       // What frps and the edge told us since the last look counts too.
-      const asOf = latest(upkeep.reconciledAt, judgement.connectedSince, edgeWatch.of(label)?.at) ?? now();
+      const asOf = latestUntil(now(), upkeep.reconciledAt, judgement.connectedSince, edgeWatch.of(label)?.at);
       return describeTunnel(judgement, { lastSeen: null, asOf });
     }
     const former = await readFormer(sessions, label);
     const { lastSeen } = former;
-    return describeTunnel(judge(label, former), { lastSeen, asOf: latest(upkeep.reconciledAt, lastSeen) ?? now() });
+    return describeTunnel(judge(label, former), { lastSeen, asOf: latestUntil(now(), upkeep.reconciledAt, lastSeen) });
   };
 }
 
