@@ -10,6 +10,7 @@ import { startBareFrps } from "./bare-frps.ts";
 import { measureDurability } from "./durability.ts";
 import { measureEvictions } from "./evictions.ts";
 import { measureFirstAnswer } from "./first-answer.ts";
+import { measureFlood } from "./flood.ts";
 import type { FloorTold } from "./floor-worker.ts";
 import { measureHerd } from "./herd.ts";
 import { measureHookLoad } from "./hook-load.ts";
@@ -17,10 +18,12 @@ import { measureLatency } from "./latency.ts";
 import { startLoadWorker } from "./load-worker.ts";
 import type { Measured } from "./measured.ts";
 import { measureMemory } from "./memory.ts";
+import { measurePopulation } from "./population.ts";
 import { measureProofs } from "./proofs.ts";
 import { measureRecovery } from "./recovery.ts";
 import { readMachine, renderJson, renderReport } from "./report.ts";
 import { openStage, type Stage } from "./stage.ts";
+import { measureStatus } from "./status.ts";
 import { startSubject } from "./subject.ts";
 import { measureTakeovers } from "./takeovers.ts";
 import { measureTokenLoad } from "./token-load.ts";
@@ -36,6 +39,9 @@ const full = {
   herd: { logins: 10_000, seconds: 5 },
   takeovers: { takeovers: 1000, wallets: 10 },
   evictions: { evictions: 15 },
+  status: { clients: 20, requests: 2000 },
+  population: { known: [1000, 10_000, 100_000] as [number, number, number], window: 2000 },
+  flood: { connections: 64, seconds: 5 },
   recovery: { clients: 120, rounds: 3, restSeconds: 20 },
 };
 const quick: typeof full = {
@@ -49,6 +55,9 @@ const quick: typeof full = {
   herd: { logins: 2000, seconds: 1 },
   takeovers: { takeovers: 60, wallets: 5 },
   evictions: { evictions: 2 },
+  status: { clients: 5, requests: 300 },
+  population: { known: [1000, 3000, 10_000], window: 1000 },
+  flood: { connections: 64, seconds: 2 },
   recovery: { clients: 20, rounds: 1, restSeconds: 0 },
 };
 /** How long what was under way may take to end by itself after a signal. */
@@ -71,7 +80,7 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
   const isAnyChosen = (...some: Name[]): boolean => some.some((name) => chosen.has(name));
   await using floor = await startLoadWorker<FloorTold>(new URL("./floor-worker.ts", import.meta.url), undefined);
   const { port } = floor.told;
-  if (isAnyChosen("firstAnswer", "latency", "takeovers", "evictions", "tokenLoad")) {
+  if (isAnyChosen("firstAnswer", "latency", "takeovers", "evictions", "status", "tokenLoad")) {
     await using keyhole = await startSubject();
     if (isAnyChosen("firstAnswer", "latency")) {
       const bare = await startBareFrps(stage, keyhole.ready.binaries.frps);
@@ -86,6 +95,9 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
     await step("evictions", `${evictions.evictions} revocations of each kind of client`, () =>
       measureEvictions(stage, { keyhole, appPort: port, ...evictions }),
     );
+    await step("status", "how soon the status is true", () =>
+      measureStatus(stage, { keyhole, appPort: port, floorPort: port, ...sizes.status }),
+    );
     await step("tokenLoad", "the token endpoint under load", () =>
       measureTokenLoad(stage, { keyhole, floorPort: port, ...sizes.tokenLoad }),
     );
@@ -95,6 +107,8 @@ async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Nam
   await step("recovery", `${recovery.clients} clients after frps is killed`, () => measureRecovery(stage, { appPort: port, ...recovery }));
   await step("hookLoad", "the hook under load", () => measureHookLoad(stage, { floorPort: port, ...sizes.hookLoad }));
   await step("herd", `a herd of ${sizes.herd.logins} at the hook`, () => measureHerd(stage, sizes.herd));
+  await step("population", "what numbers do to the plugin", () => measurePopulation(stage, sizes.population));
+  await step("flood", "a flood at the hook", () => measureFlood(stage, sizes.flood));
   await step("durability", "commits at FULL against NORMAL", () => measureDurability(stage, sizes.durability));
   await step("proofs", "proofs", () => measureProofs(stage, sizes.proofs));
   return measured;

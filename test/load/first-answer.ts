@@ -6,7 +6,8 @@
 import type { KeyholeProcess } from "../support/keyhole-process.ts";
 import { makeWallet } from "../support/wallet.ts";
 import { type BareFrps, bareHost, renderBareClient } from "./bare-frps.ts";
-import { openHttpConnection, renderRequest } from "./http-connection.ts";
+import { untilAnswer } from "./hammer.ts";
+import { renderRequest } from "./http-connection.ts";
 import { type Measured, printMs, printRatio } from "./measured.ts";
 import type { Stage } from "./stage.ts";
 import { type Summary, summarize } from "./statistics.ts";
@@ -16,7 +17,6 @@ import { hostOf, requestClientFile, signOrder } from "./subject.ts";
 type Run = { readonly sign: number; readonly token: number; readonly execToUp: number; readonly execToOk: number; readonly total: number };
 
 const goalMs = 100;
-const giveUpMs = 10_000;
 
 /** Measures `runs` fresh wallets after a first one, which is told apart because everything is cold for it. */
 export async function measureFirstAnswer(
@@ -38,7 +38,10 @@ export async function measureFirstAnswer(
   };
   const runFrpc = async (file: string, port: number, host: string) => {
     const client = startStockFrpc(stage, frpc, file);
-    const [upAt, okAt] = await Promise.all([client.saw(frpcIsUp), untilOk(stage, port, host)]);
+    const [upAt, okAt] = await Promise.all([
+      client.saw(frpcIsUp),
+      untilAnswer(stage, port, renderRequest({ host }), ({ status }) => status === 200),
+    ]);
     await client.end("SIGKILL");
     return { execToUp: upAt - client.startedAt, execToOk: okAt - client.startedAt, okAt };
   };
@@ -94,23 +97,4 @@ export async function measureFirstAnswer(
       { name: "sign → first 200, slowest", goal: "< 2000 ms", found: `${printMs(steps.total.max)} ms`, isMet: steps.total.max < 2000 },
     ],
   };
-}
-
-/** Asks the address on one kept connection, about a millisecond apart, until it says 200. Resolves to that moment. */
-async function untilOk(stage: Stage, port: number, host: string): Promise<number> {
-  const request = renderRequest({ host });
-  const deadline = performance.now() + giveUpMs;
-  let connection = await openHttpConnection(port);
-  try {
-    while (true) {
-      const { status } = await connection.send(request);
-      const now = performance.now();
-      if (status === 200) return now;
-      if (now > deadline) throw new Error(`${host} still answers ${status} after ${giveUpMs} ms`);
-      await stage.pause(1);
-      if (!connection.isOpen()) connection = await openHttpConnection(port);
-    }
-  } finally {
-    connection.close();
-  }
 }

@@ -5,14 +5,14 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { parentPort } from "node:worker_threads";
-import { answerCpuQuestions } from "./thread-cpu.ts";
+import { answerThreadQuestions } from "./thread-figures.ts";
 
 /** What it tells when it is ready. */
 export type FloorTold = { readonly port: number };
 
 const page = Buffer.from("hello from the app\n");
 
-answerCpuQuestions();
+answerThreadQuestions();
 const server = createServer({ keepAliveTimeout: 95_000 }, (request, response) => {
   if (request.method === "GET") {
     return void response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": page.length }).end(page);

@@ -3,6 +3,8 @@ import { type HttpConnection, openHttpConnection } from "./http-connection.ts";
 import type { Stage } from "./stage.ts";
 import { type Summary, summarize } from "./statistics.ts";
 
+const giveUpMs = 20_000;
+
 /** What a round of load gave. */
 export type Load = { readonly perSecond: number; readonly ms: Summary; readonly seconds: number };
 
@@ -66,6 +68,29 @@ export async function askInTurn(
     }
     stage.signal.throwIfAborted();
     return times;
+  } finally {
+    connection.close();
+  }
+}
+
+/** Asks on one kept connection, about a millisecond apart, until the answer is that. Resolves to the moment of the answer. */
+export async function untilAnswer(
+  stage: Stage,
+  port: number,
+  request: Buffer,
+  isIt: (answer: { readonly status: number; readonly body: string }) => boolean,
+): Promise<number> {
+  const deadline = performance.now() + giveUpMs;
+  let connection = await openHttpConnection(port, { keepsBody: true });
+  try {
+    while (true) {
+      const answer = await connection.send(request);
+      const now = performance.now();
+      if (isIt(answer)) return now;
+      if (now > deadline) throw new Error(`still answers ${answer.status} ${answer.body} after ${giveUpMs} ms`);
+      await stage.pause(1);
+      if (!connection.isOpen()) connection = await openHttpConnection(port, { keepsBody: true });
+    }
   } finally {
     connection.close();
   }

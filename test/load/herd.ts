@@ -12,7 +12,7 @@ import type { HookOrder, HookTold } from "./hook-worker.ts";
 import { type LoadWorker, startLoadWorker } from "./load-worker.ts";
 import { type Goal, type Measured, printCount, printMs } from "./measured.ts";
 import type { Stage } from "./stage.ts";
-import type { CpuQuestion } from "./thread-cpu.ts";
+import type { ThreadQuestion } from "./thread-figures.ts";
 
 const goalP99Ms = 25;
 /** So many come before anything is measured, slowly: a hook that answers for the first time is another matter. */
@@ -31,7 +31,7 @@ const kinds = [
 type Generator = LoadWorker<unknown, HerdQuestion, HerdAnswer>;
 type Target = Pick<HerdQuestion, "port" | "authorization" | "keptIdle"> & {
   readonly logins: readonly PreparedLogin[];
-  readonly server: LoadWorker<unknown, CpuQuestion, number>;
+  readonly server: LoadWorker<unknown, ThreadQuestion, number>;
 };
 /** `cpuUs`: of the server's thread, a call. */
 type Herd = HerdAnswer & { readonly cpuUs: number };
@@ -46,7 +46,7 @@ export async function measureHerd(stage: Stage, options: { readonly logins: numb
     const dir = join(stage.dir, `herd-${key}`);
     mkdirSync(dir);
     const order: HookOrder = { dir, logins: { [kind]: warmUp.logins + logins } };
-    await using plugin = await startLoadWorker<HookTold, CpuQuestion, number>(new URL("./hook-worker.ts", import.meta.url), order);
+    await using plugin = await startLoadWorker<HookTold, ThreadQuestion, number>(new URL("./hook-worker.ts", import.meta.url), order);
     const { port, authorization, logins: prepared } = plugin.told;
     const target = { port, authorization, keptIdle, server: plugin, logins: prepared[kind] ?? [] };
     floor ??= await measureFloor(stage, target, seconds);
@@ -84,7 +84,7 @@ export async function measureHerd(stage: Stage, options: { readonly logins: numb
 }
 
 async function measureFloor(stage: Stage, target: Target, seconds: number): Promise<Herd> {
-  await using server = await startLoadWorker<FloorTold, CpuQuestion, number>(new URL("./floor-worker.ts", import.meta.url), undefined);
+  await using server = await startLoadWorker<FloorTold, ThreadQuestion, number>(new URL("./floor-worker.ts", import.meta.url), undefined);
   return await send(stage, { ...target, server, port: server.told.port }, seconds);
 }
 

@@ -10,7 +10,7 @@ import { type Door, type KeyRing, printIdentity, publicKeyOfSeed } from "@keyhol
 import { startPlugin } from "@keyhole/plugin";
 import { openSessionStore, openTokenReader, openTokenStore } from "@keyhole/store";
 import { type LoginKind, type PreparedLogin, prepareLogins } from "./hook-logins.ts";
-import { answerCpuQuestions } from "./thread-cpu.ts";
+import { answerThreadQuestions } from "./thread-figures.ts";
 
 /** What it is told: an empty folder, and how many Logins of which kinds to prepare. */
 export type HookOrder = { readonly dir: string; readonly logins: Readonly<Partial<Record<LoginKind, number>>> };
@@ -92,7 +92,7 @@ const material = { domain, tokens: bought, ttlSeconds, macKey, signingKey, stell
 const logins: Partial<Record<LoginKind, PreparedLogin[]>> = {};
 for (const [kind, count] of Object.entries(order.logins) as [LoginKind, number][])
   logins[kind] = await prepareLogins(kind, count, material);
-answerCpuQuestions();
+answerThreadQuestions();
 const told: HookTold = {
   port: plugin.hookPort,
   authorization: `Basic ${Buffer.from(`${user}:${password}`).toString("base64")}`,
