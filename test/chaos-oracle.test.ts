@@ -324,6 +324,11 @@ describe("parts", () => {
     expect(judge(ghost, refused)).toEqual([]);
     expect(judge(ghost, request(3200, served("A")), request(3300, problem(503, "TUNNEL_OFFLINE")))).toHaveLength(1);
     expect(judge(calm, request(61_000, problem(503, "TUNNEL_OFFLINE")))).toEqual([]);
+    // A request of which no answer came may have bought more time, or none.
+    const unanswered = token(30_000, { outcome: failed("the edge was killed") });
+    const later = request(61_000, problem(503, "TUNNEL_OFFLINE"));
+    expect(judge(calm, killed("edge", 29_900), unanswered, request(31_000, served("A")), later)).toEqual([]);
+    expect(judge(calm, granted(30_000, epoch + 30), request(31_000, served("A")), later)).toHaveLength(1);
   });
 });
 

@@ -20,7 +20,8 @@ const loginMs = 2000;
 /** Makes the rule. `isFirst`: every other running client of the label surely has a lower rank. */
 export function createCalmRule(deps: {
   readonly isFirst: (label: string, client: string) => boolean;
-  readonly deadlineOf: (label: string) => number | undefined;
+  /** Until when the label has surely bought time, in ms. */
+  readonly boughtUntil: (label: string) => number;
 }): {
   tell(event: HistoryEvent): string | undefined;
   /** Requests of undisturbed labels. */
@@ -40,7 +41,7 @@ export function createCalmRule(deps: {
 
   function judge({ label, startedAt, at, outcome }: RequestEvent): string | undefined {
     const state = stateOf(label);
-    if ((deps.deadlineOf(label) ?? 0) <= at) disturb(state, at);
+    if (deps.boughtUntil(label) <= at) disturb(state, at);
     const isJudged = state.calmSince !== undefined && startedAt > state.calmSince;
     if (isJudged) judged += 1;
     const app = outcome.kind === "answered" && outcome.status === 200 ? outcome.app : undefined;

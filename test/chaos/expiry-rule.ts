@@ -15,12 +15,15 @@ export type ExpiryRule = {
   judged(): number;
   /** When the label's time is surely up, in ms; undefined when it has bought nothing. */
   deadlineOf(label: string): number | undefined;
+  /** Until when the label has surely bought time, in ms: of tokens that were acknowledged. 0 when there is none. */
+  boughtUntil(label: string): number;
 };
 
 /** Makes the rule. `ttlSeconds` is the life of a token. */
 export function createExpiryRule(ttlSeconds: number): ExpiryRule {
   let judged = 0;
   const deadlines = new Map<string, number>();
+  const bought = new Map<string, number>();
   const underWay = new Map<string, number>();
   const upSince = new Map<Part, number>();
   const extend = (label: string, deadline: number): void => void deadlines.set(label, Math.max(deadlines.get(label) ?? 0, deadline));
@@ -29,6 +32,7 @@ export function createExpiryRule(ttlSeconds: number): ExpiryRule {
   return {
     judged: () => judged,
     deadlineOf: (label) => deadlines.get(label),
+    boughtUntil: (label) => bought.get(label) ?? 0,
     tell(event) {
       switch (event.kind) {
         case "token-asked":
@@ -36,7 +40,10 @@ export function createExpiryRule(ttlSeconds: number): ExpiryRule {
           return undefined;
         case "token-answered":
           count(event.label, -1);
-          if (event.grant !== undefined) extend(event.label, event.grant.expiresAt * 1000);
+          if (event.grant !== undefined) {
+            extend(event.label, event.grant.expiresAt * 1000);
+            bought.set(event.label, Math.max(bought.get(event.label) ?? 0, event.grant.expiresAt * 1000));
+          }
           // It may have been recorded, though we were not told.
           else if (event.outcome.kind === "failed" || event.outcome.status >= 500) extend(event.label, event.at + (ttlSeconds + 3) * 1000);
           return undefined;

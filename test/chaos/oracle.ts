@@ -48,7 +48,7 @@ export function createOracle({ ttlSeconds }: { readonly ttlSeconds: number }): O
   const rank = createRankRule({ deadlineOf: expiry.deadlineOf });
   const token = createTokenRule(ttlSeconds);
   const order = createOrderRule();
-  const calm = createCalmRule({ isFirst: rank.isFirst, deadlineOf: expiry.deadlineOf });
+  const calm = createCalmRule({ isFirst: rank.isFirst, boughtUntil: expiry.boughtUntil });
   const rules = [
     ["wrong answer", createAnswerRule()],
     ["two serve", rank],

@@ -41,6 +41,8 @@ export type Person = AsyncDisposable & {
 type Proof = { readonly body: string; readonly at: number; hasToken: boolean };
 
 const askTimeoutMs = 8000;
+/** Further ahead of the clock than this nobody signs. */
+const mostAheadMs = 10_000;
 const againMs = 200;
 /** A file with less left is asked for anew before frpc is started on it. */
 const leastLeftSeconds = 12;
@@ -106,9 +108,15 @@ export function openPerson(
     return outcome.kind === "answered" ? outcome.status : 0;
   }
 
+  /** Each proof has a second of its own; who is refused again and again waits for the clock. */
+  async function nextTimestamp(): Promise<void> {
+    lastTimestamp = Math.max(lastTimestamp + 1, Math.floor(now() / 1000) - 100);
+    await awaitInstant(lastTimestamp * 1000 - mostAheadMs, signal);
+  }
+
   async function awaitToken(): Promise<void> {
     while (!signal.aborted) {
-      lastTimestamp = Math.max(lastTimestamp + 1, Math.floor(now() / 1000) - 100);
+      await nextTimestamp();
       const proof: Proof = { body: JSON.stringify(wallet.prove(lastTimestamp)), at: now(), hasToken: false };
       proofs = [...proofs.filter(({ at }) => at > now() - proofLifeMs), proof];
       const status = await send(proof, "fresh");
@@ -122,7 +130,7 @@ export function openPerson(
     const askedAt = now();
     tell({ kind: "order-asked", at: askedAt, label, what: "owner-revoke" });
     while (!signal.aborted) {
-      lastTimestamp = Math.max(lastTimestamp + 1, Math.floor(now() / 1000) - 100);
+      await nextTimestamp();
       const { outcome } = await ask({
         port: keyhole.edgePort,
         host: domain,

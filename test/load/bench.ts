@@ -67,7 +67,7 @@ type Name = keyof typeof full;
 const names = Object.keys(full) as Name[];
 
 const usage = `npm run bench [-- --quick] [--only NAME,NAME] [--json FILE]
-  measures on loopback: seven minutes, with --quick one; --json: the figures as JSON too
+  measures on loopback: eleven minutes, with --quick one; --json: the figures as JSON too
   names: ${names.join(", ")}`;
 
 async function measure(stage: Stage, sizes: typeof full, chosen: ReadonlySet<Name>): Promise<Measured[]> {
