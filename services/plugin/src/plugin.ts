@@ -163,7 +163,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const adoption = createAdoption({ registry, authority, leave: (label) => records.leave(label, "ended"), kick });
   const revocations = createRevocations({ sequence, tokens: deps.tokens, endings, adoption, notBefores, log });
   const operator = createOperatorOrders({ ...deps, registry, endings, adoption, notBefores, blocks });
-  const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocks });
+  const upkeep = createUpkeep({ ...deps, registry, authority, endings, adoption, connections, kick, blocks, notes });
   const nextMask = createMaskCounter(now().getTime());
   const { audience, requireRegistration, gatewayUrl } = deps.vana;
   const gateway = gatewayUrl === undefined ? undefined : createGateway({ baseUrl: gatewayUrl, now, log });

@@ -6,6 +6,7 @@ import type { Door, SessionStore } from "@keyhole/core";
 import type { Adoption } from "./adoption.ts";
 import { createAges } from "./ages.ts";
 import type { Blocks } from "./blocks.ts";
+import type { EventNotes } from "./event-notes.ts";
 import type { FrpsView, ReadFrps } from "./frps-view.ts";
 import type { Log } from "./log.ts";
 import type { SessionAuthority } from "./session-authority.ts";
@@ -26,6 +27,7 @@ export type UpkeepDeps = {
   readonly door: Door;
   readonly connections: SessionConnections;
   readonly kick: (runId: string, why: string) => void;
+  readonly notes: EventNotes;
   readonly now: () => Date;
   readonly log: Log;
 };
@@ -83,6 +85,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     }
     // What ended while nobody could tell is nobody's. Last, and in one step: a plugin that dies before it has cost nobody a connection.
     await connections.keepOnly(() => registry.all());
+    deps.notes.note("edge.joined", undefined, { live: live.length });
   }
 
   /** First pass: who is there already was admitted by a process before this one. */
@@ -158,7 +161,10 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
     if (adoption.isDone) compare(frps, asOf);
     else await takeOver(frps);
     reconciledAt = asOf;
+    const wasThere = isFrpsThere;
     isFrpsThere = view !== "gone";
+    // frps and the edge keep no chain of their own.
+    if (isFrpsThere !== wasThere) deps.notes.note(isFrpsThere ? "frps.found" : "frps.lost", undefined, {});
     watch(asOf);
     if (!isPushed) {
       await pushAll().then(
