@@ -1,10 +1,12 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault, type Label, parseLabel } from "@keyhole/core";
 import { openSessionStore, openTokenStore } from "@keyhole/store";
+import Database from "better-sqlite3";
 import { pack } from "tar-stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openStateDirectory } from "../state/state-directory.ts";
@@ -239,3 +241,47 @@ it("6: with the stores destroyed, the edge's lists still keep out whom they kept
   );
   expect(Date.parse(plan.proofsUntil) - Math.floor(Date.parse(plan.restoredAt) / 1000) * 1000).toBe(300_000);
 });
+
+/** A backup whose sessions.db or tokens.db somebody has changed, with digests that agree. */
+async function alter(store: "tokens" | "sessions", change: (db: Database.Database) => void): Promise<void> {
+  const { manifest } = await checkBackup(file, say);
+  const folder = join(dir, "unpacked");
+  mkdirSync(folder, { recursive: true });
+  spawnSync("tar", ["-xf", file, "-C", folder]);
+  const db = new Database(join(folder, `${store}.db`));
+  change(db);
+  db.close();
+  const tar = pack();
+  const files = manifest.files.map((each) => {
+    const bytes = readFileSync(join(folder, each.name));
+    return { ...each, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  });
+  tar.entry({ name: "manifest.json" }, JSON.stringify({ ...manifest, files }));
+  for (const { name } of files) tar.entry({ name }, readFileSync(join(folder, name)));
+  tar.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of tar as AsyncIterable<Buffer>) chunks.push(chunk);
+  writeFileSync(file, Buffer.concat(chunks));
+}
+
+it.each([
+  ["a trigger that takes blocks away", "sessions", "CREATE TRIGGER t AFTER INSERT ON blocks BEGIN DELETE FROM blocks; END"],
+  ["a trigger that passes over what is spent", "tokens", "CREATE TRIGGER t BEFORE INSERT ON spent_proofs BEGIN SELECT RAISE(IGNORE); END"],
+  [
+    "a table that takes no block",
+    "sessions",
+    "DROP TABLE blocks; CREATE TABLE blocks (subject TEXT NOT NULL PRIMARY KEY CHECK (0), reason TEXT NOT NULL, created_at INTEGER NOT NULL, ends_at INTEGER) STRICT, WITHOUT ROWID",
+  ],
+  ["a table that is not ours", "tokens", "CREATE TABLE more (id INTEGER)"],
+] as const)(
+  "6: a backup with %s, which would undo things as it is restored, is none, and nothing is changed for it",
+  async (_what, store, sql) => {
+    await live(1);
+    await take();
+    await alter(store, (db) => void db.exec(sql));
+    await live(2);
+    expect((await faultOf(checkBackup(file, say))).code).toBe("BACKUP_INVALID");
+    expect((await faultOf(restore())).code).toBe("BACKUP_INVALID");
+    expect(await standing()).toEqual(everything);
+  },
+);
