@@ -24,6 +24,7 @@ export const events = {
   "block.ended": "A block reached its end.",
   refused: "Somebody was refused: the first of each code in a while, then how many more.",
   "checkpoint.seen": "How far the other writer's chain had come: whoever puts an older file in its place is found by this.",
+  "chain.doubted": "The end of the chain was not as its writer had left it: somebody else wrote what comes before.",
   "store.restored": "A backup was put in place: what it brought back and what it could not undo.",
 } as const;
 
