@@ -9,6 +9,7 @@ import { openSessionStore, openTokenStore } from "@keyhole/store";
 import Database from "better-sqlite3";
 import { pack } from "tar-stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { renderBackup } from "../commands/backup.ts";
 import { openStateDirectory } from "../state/state-directory.ts";
 import { checkBackup, restoreBackup } from "./restore-backup.ts";
 import { finishRestore } from "./restore-swap.ts";
@@ -155,6 +156,7 @@ it("a file that was cut off, altered, is of somebody else or is not there is no 
   }
   rmSync(file);
   expect((await faultOf(restore())).code).toBe("BACKUP_MISSING");
+  for (const endless of ["/dev/zero", dir]) expect((await faultOf(checkBackup(endless, say))).code).toBe("BACKUP_INVALID");
   expect(
     readdirSync(stateDir)
       .filter((name) => name !== "lock")
@@ -243,7 +245,7 @@ it("6: with the stores destroyed, the edge's lists still keep out whom they kept
 });
 
 /** A backup whose sessions.db or tokens.db somebody has changed, with digests that agree. */
-async function alter(store: "tokens" | "sessions", change: (db: Database.Database) => void): Promise<void> {
+async function alter(store: "tokens" | "sessions", change: (db: Database.Database) => void, more: { mode?: number } = {}): Promise<void> {
   const { manifest } = await checkBackup(file, say);
   const folder = join(dir, "unpacked");
   mkdirSync(folder, { recursive: true });
@@ -254,7 +256,7 @@ async function alter(store: "tokens" | "sessions", change: (db: Database.Databas
   const tar = pack();
   const files = manifest.files.map((each) => {
     const bytes = readFileSync(join(folder, each.name));
-    return { ...each, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+    return { ...each, ...more, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
   });
   tar.entry({ name: "manifest.json" }, JSON.stringify({ ...manifest, files }));
   for (const { name } of files) tar.entry({ name }, readFileSync(join(folder, name)));
@@ -285,3 +287,26 @@ it.each([
     expect(await standing()).toEqual(everything);
   },
 );
+
+it("9: a key that a backup would have everybody read is put back for its owner and group alone, and nobody may run it", async () => {
+  await live(1);
+  const keys = join(stateDir, "keys", "token-hmac");
+  mkdirSync(keys, { recursive: true, mode: 0o700 });
+  writeFileSync(join(keys, "1-aaaaaaaa.key"), "secret", { mode: 0o600 });
+  await take({ withKeys: true });
+  await alter("tokens", () => {}, { mode: 0o777 });
+  rmSync(join(keys, "1-aaaaaaaa.key"));
+  await restore();
+  expect((statSync(join(keys, "1-aaaaaaaa.key")).mode & 0o777).toString(8)).toBe("660");
+});
+
+it("9: it is told that a backup holds keys exactly when a secret is in it: what verifies the history is in every one", async () => {
+  await live(1);
+  for (const folder of ["audit-tokens-public", "audit-tokens"]) {
+    mkdirSync(join(stateDir, "keys", folder), { recursive: true, mode: 0o700 });
+    writeFileSync(join(stateDir, "keys", folder, "1-aaaaaaaa.key"), "a key", { mode: 0o600 });
+  }
+  const withoutKeys = await take();
+  expect([withoutKeys.manifest.files.length, renderBackup(withoutKeys)]).toEqual([3, expect.not.stringContaining("WHOEVER HAS THIS FILE")]);
+  expect(renderBackup(await take({ isForced: true, withKeys: true }))).toContain("WHOEVER HAS THIS FILE");
+});
