@@ -27,6 +27,7 @@ export const events = {
   "edge.joined": "The edge and the plugin met and the edge was told everything: one of the two had just started.",
   refused: "Somebody was refused: the first of each code in a while, then how many more.",
   "checkpoint.seen": "How far the other writer's chain had come: whoever puts an older file in its place is found by this.",
+  "chain.doubted": "The end of the chain was not as its writer had left it: somebody else wrote what comes before.",
   "store.restored": "A backup was put in place: what it brought back and what it could not undo.",
 } as const;
 

@@ -80,6 +80,7 @@ export {
   type TokenStore,
 } from "./store.ts";
 export { parseStrictJson, type StrictJson } from "./strict-json.ts";
+export { createSubnetList, type SubnetList } from "./subnet-list.ts";
 export { createTally, type Tally } from "./tally.ts";
 export { mintTicket, readTicket, type Ticket } from "./ticket.ts";
 export {

@@ -61,3 +61,9 @@ test("what is no address is in no network, and no list has anybody in it when it
   expect(["10.1.2.3:80", "", "unknown", "11.0.0.1", "2001:db9::"].map(isIn)).toEqual([false, false, false, false, false]);
   expect(createNetworkList([])("10.1.2.3")).toBe(false);
 });
+
+test("an IPv4 address is in no network of IPv6, though it could be written as an address of one: ::/16 does not shut everybody out", () => {
+  const isIn = createNetworkList(["::/16", "::1/64", "::fffe:0:0/95"].flatMap((text) => parseNetwork(text) ?? []));
+  expect(["::1", "::fffe:1:2"].map(isIn)).toEqual([true, true]);
+  expect(["203.0.113.9", "127.0.0.1", "::ffff:203.0.113.9"].map(isIn)).toEqual([false, false, false]);
+});

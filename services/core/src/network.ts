@@ -2,8 +2,9 @@
  * What an operator blocks: a wallet's label, or a network that clients and visitors come from. A network is written in CIDR
  * (RFC 4632, RFC 4291 §2.3) and kept in one spelling: host bits cleared, IPv4 inside IPv6 as IPv4.
  */
-import { BlockList, isIPv4 } from "node:net";
+import { isIPv4 } from "node:net";
 import { canonicalAddress, expandAddress } from "./address-prefix.ts";
+import { createSubnetList } from "./subnet-list.ts";
 
 declare const brand: unique symbol;
 
@@ -35,19 +36,14 @@ export function parseNetwork(text: unknown): Network | undefined {
 
 /** Says whether an address (without port) lies in one of the networks. Nothing that is no address does. */
 export function createNetworkList(networks: Iterable<Network>): (address: string) => boolean {
-  const list = new BlockList();
+  const list = createSubnetList();
   let isEmpty = true;
   for (const network of networks) {
     const slash = network.lastIndexOf("/");
-    const address = network.slice(0, slash);
-    list.addSubnet(address, Number(network.slice(slash + 1)), isIPv4(address) ? "ipv4" : "ipv6");
+    list.add(network.slice(0, slash), Number(network.slice(slash + 1)));
     isEmpty = false;
   }
-  return (text) => {
-    if (isEmpty) return false;
-    const address = canonicalAddress(text);
-    return address !== undefined && list.check(address, isIPv4(address) ? "ipv4" : "ipv6");
-  };
+  return (address) => !isEmpty && list.has(address);
 }
 
 function maskIPv4(address: string, prefix: number): string {

@@ -51,6 +51,15 @@ describe("the visitor's address", () => {
     );
   });
 
+  it("no IPv4 address is a proxy because a network of IPv6 is, though it could be written as an address of it", () => {
+    const loopback = createVisitorAddress(["::1/64"]);
+    expect(["198.51.100.1", "::ffff:198.51.100.1", "::1"].map((peer) => loopback(peer, said("6.6.6.6")))).toEqual([
+      "198.51.100.1",
+      "198.51.100.1",
+      "6.6.6.6",
+    ]);
+  });
+
   it("a network that is written as IPv6 is the IPv4 one, and every bit counts", () => {
     const mapped = createVisitorAddress(["::ffff:198.51.100.0/121"]);
     expect(["198.51.100.127", "198.51.100.128"].map((peer) => mapped(peer, said("6.6.6.6")))).toEqual(["6.6.6.6", "198.51.100.128"]);

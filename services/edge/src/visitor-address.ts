@@ -3,8 +3,7 @@
  * our proxies. Only a peer that is one may say so; from everybody else that header changes nothing, or a visitor could
  * choose the address that limits and apps see.
  */
-import { BlockList } from "node:net";
-import { canonicalAddress } from "@keyhole/core";
+import { canonicalAddress, createSubnetList, type SubnetList } from "@keyhole/core";
 import { plainAddress } from "./addresses.ts";
 
 /** The visitor's address of a request: `peer` is who the connection comes from. */
@@ -12,16 +11,15 @@ export type DeriveVisitorAddress = (peer: string | undefined, rawHeaders: readon
 
 /** Reads the networks once. Throws a TypeError for what is neither an address nor a CIDR. */
 export function createVisitorAddress(trustedProxies: readonly string[]): DeriveVisitorAddress {
-  const trusted = new BlockList();
+  const trusted = createSubnetList();
   for (const network of trustedProxies) addNetwork(trusted, network);
-  const isTrusted = (address: string): boolean => trusted.check(address, address.includes(":") ? "ipv6" : "ipv4");
 
   return (peer, rawHeaders) => {
     const plain = plainAddress(peer);
     if (trustedProxies.length === 0) return plain;
     let address = canonicalAddress(plain) ?? plain;
     for (const hop of readForwardedFor(rawHeaders)) {
-      if (!isTrusted(address)) break;
+      if (!trusted.has(address)) break;
       // What is no address says nothing about whom it hides: it is then the last proxy's own request.
       if (hop === undefined) break;
       address = hop;
@@ -45,7 +43,7 @@ function readHop(text: string): string | undefined {
   return canonicalAddress(bare);
 }
 
-function addNetwork(list: BlockList, text: string): void {
+function addNetwork(list: SubnetList, text: string): void {
   const [address = "", length, ...more] = text.split("/");
   const canonical = canonicalAddress(address);
   const isV6 = canonical?.includes(":") === true;
@@ -57,5 +55,5 @@ function addNetwork(list: BlockList, text: string): void {
   if (canonical === undefined || !isWhole || more.length > 0 || prefix < 0 || prefix > width) {
     throw new TypeError(`edge.trustedProxies: "${text}" is neither an address nor a network such as 192.0.2.0/24 or 2001:db8::/32`);
   }
-  list.addSubnet(canonical, prefix, isV6 ? "ipv6" : "ipv4");
+  list.add(canonical, prefix);
 }

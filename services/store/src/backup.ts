@@ -6,7 +6,7 @@ import { chmodSync, closeSync, fsyncSync, openSync } from "node:fs";
 import type { EventWriter } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { openForReading } from "./database-file.ts";
-import { checkSchema, readMigrations, schemaVersion } from "./migrations.ts";
+import { checkSchema, readMigrations, requireOwnSchema, schemaVersion } from "./migrations.ts";
 import { asUnavailable, corruptFault, sqliteFamily } from "./sqlite-fault.ts";
 
 /** What is known of a file that is whole. */
@@ -60,8 +60,8 @@ export async function copyStore(options: {
 }
 
 /**
- * Goes over the whole of a file that nobody writes. Throws `STORE_CORRUPT` when it is damaged or another program's,
- * `STORE_NEWER` when it is of a later version, `STORE_UNAVAILABLE` when it cannot be read.
+ * Goes over the whole of a file that nobody writes. Throws `STORE_CORRUPT` when it is damaged, another program's or has more in its
+ * schema than ours, `STORE_NEWER` when it is of a later version, `STORE_UNAVAILABLE` when it cannot be read.
  */
 export function inspectStore({ path, writer }: { readonly path: string; readonly writer: EventWriter }): StoreFacts {
   try {
@@ -69,7 +69,9 @@ export function inspectStore({ path, writer }: { readonly path: string; readonly
     try {
       const found = db.pragma("integrity_check(1)", { simple: true });
       if (found !== "ok") throw corruptFault(path, `SQLite's integrity_check says ${String(found)}`);
-      checkSchema(db, path, readMigrations(writer));
+      const known = readMigrations(writer);
+      checkSchema(db, path, known);
+      requireOwnSchema(db, path, known);
       return { schema: schemaVersion(db), head: readHead(db) };
     } finally {
       db.close();

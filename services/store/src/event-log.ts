@@ -14,11 +14,14 @@ import {
   renderCheckpoint,
 } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
+import { type IsSigned, isEndOurs, lastSigned } from "./chain-end.ts";
 import type { Journal } from "./writer.ts";
 
 /** How a file keeps its events. Without a signer the checkpoints bear no signature. */
 export type EventSettings = {
   readonly signer: CheckpointSigner | undefined;
+  /** Judges what the file says of its end when it is opened; where that is not so, the first event written says it. Without it nothing is judged. */
+  readonly isSigned?: IsSigned | undefined;
   /** Events older than this are forgotten, in ms. */
   readonly keepMs: number;
   /** More than so many are not kept, whatever their age. */
@@ -47,6 +50,9 @@ export function openEventLog(db: Database, writer: EventWriter, settings: EventS
   const oldest = db.prepare<[number], CheckpointRow>(
     `SELECT sequence, hash, at FROM events WHERE sequence > ? ORDER BY sequence LIMIT ${prunedAtOnce}`,
   );
+  const keepSigned = db.prepare<[string]>(
+    "INSERT OR REPLACE INTO checkpoints SELECT ?, sequence, hash, at, key_id, signature FROM checkpoints WHERE name = 'head' AND key_id <> ''",
+  );
   const forget = db.prepare<[number]>("DELETE FROM events WHERE sequence <= ?");
   const start = (name: string): Checkpoint => {
     const row = read.get(name);
@@ -56,6 +62,8 @@ export function openEventLog(db: Database, writer: EventWriter, settings: EventS
   let head = start("head");
   let base = start("base");
   let next = { head, base };
+  /** Not ours: whoever signs for what follows says so first. */
+  let isDoubted = settings.isSigned !== undefined && !isEndOurs(db, settings.isSigned);
   let commits = 0;
   const noted: EventEntry[] = [];
 
@@ -67,7 +75,8 @@ export function openEventLog(db: Database, writer: EventWriter, settings: EventS
 
   function append(): Checkpoint {
     let last = head;
-    for (const { at, event, label, detail } of noted) {
+    const doubt: EventEntry[] = isDoubted && noted[0] ? [{ at: noted[0].at, event: "chain.doubted", detail: { end: head.sequence } }] : [];
+    for (const { at, event, label, detail } of [...doubt, ...noted]) {
       const row = { sequence: last.sequence + 1, at, event, label, detail: JSON.stringify(detail) };
       const hash = hashEvent(last.hash, row);
       insert.run(row.sequence, at.getTime(), event, label ?? null, row.detail, hash);
@@ -98,14 +107,17 @@ export function openEventLog(db: Database, writer: EventWriter, settings: EventS
       const last = append();
       commits += 1;
       const from = commits % commitsPerLook === 0 ? prune(last) : base;
+      if (settings.signer === undefined) keepSigned.run(lastSigned);
       if (base.sequence === 0 && head.sequence === 0) sign("base", base);
       if (from !== base) sign("base", from);
       sign("head", last);
       next = { head: last, base: from };
     },
     settle(isCommitted) {
+      const isWritten = isCommitted && next.head !== head;
       noted.length = 0;
       if (isCommitted) ({ head, base } = next);
+      if (isWritten) isDoubted = false;
     },
   };
 }

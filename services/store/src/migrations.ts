@@ -5,7 +5,7 @@
  */
 import { chmodSync, closeSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { Fault } from "@keyhole/core";
-import type { Database } from "better-sqlite3";
+import SQLite, { type Database } from "better-sqlite3";
 import type { Log } from "./log.ts";
 import { corruptFault } from "./sqlite-fault.ts";
 
@@ -49,6 +49,26 @@ export function checkSchema(db: Database, path: string, known: readonly Migratio
     throw corruptFault(path, `it is no file of this kind (schema ${version}, steps: ${applied.join(", ") || "none"})`);
   }
 }
+
+/**
+ * Throws `STORE_CORRUPT` unless the file has the tables, indexes and triggers that its steps make, to the letter. Whoever can
+ * change a file can leave a trigger in it, or a table that takes no row: what is written into it later is then undone in silence.
+ */
+export function requireOwnSchema(db: Database, path: string, known: readonly Migration[]): void {
+  const own = new SQLite(":memory:");
+  try {
+    migrate(own, path, known.slice(0, schemaVersion(db)), { backup: false, log: silent });
+    const [found, wanted] = [db, own].map(describeSchema);
+    if (found !== wanted) throw corruptFault(path, "it has tables, indexes or triggers that are not Keyhole's");
+  } finally {
+    own.close();
+  }
+}
+
+const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+const describeSchema = (db: Database): string =>
+  JSON.stringify(db.prepare("SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY type, name").all());
 
 /** Applies what is missing, each step in a transaction of its own, each after a copy of the file when `backup` says so. */
 export function migrate(db: Database, path: string, known: readonly Migration[], options: { backup: boolean; log: Log }): void {

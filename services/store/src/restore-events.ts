@@ -8,7 +8,7 @@ import { readHead } from "./backup.ts";
 import type { Former } from "./restore-former.ts";
 
 type EventRow = { sequence: number; at: number; event: string; label: string | null; detail: string; hash: Buffer };
-type CheckpointRow = { sequence: number; hash: Buffer; at: number; key_id: string; signature: Buffer };
+type CheckpointRow = { name: string; sequence: number; hash: Buffer; at: number; key_id: string; signature: Buffer };
 
 /** Returns how many events were carried over. Nobody else may have the file open. */
 export function carryEvents({ path, former }: { readonly path: string; readonly former: Former }): number {
@@ -45,8 +45,8 @@ function append(db: Database.Database, former: Former): number {
   });
   if (!isWhole || last.hash.toString("hex") !== wanted.hash) throw new Seam();
   // Signed by whoever wrote it: the next event signs for all of them again.
-  former.each<CheckpointRow>("SELECT * FROM checkpoints WHERE name = 'head'", (row) => {
-    db.prepare("INSERT OR REPLACE INTO checkpoints VALUES ('head', @sequence, @hash, @at, @key_id, @signature)").run(row);
+  former.each<CheckpointRow>("SELECT * FROM checkpoints WHERE name IN ('head', 'signed')", (row) => {
+    db.prepare("INSERT OR REPLACE INTO checkpoints VALUES (@name, @sequence, @hash, @at, @key_id, @signature)").run(row);
   });
   if (from === 0)
     former.each<CheckpointRow>("SELECT * FROM checkpoints WHERE name = 'base'", (row) => {

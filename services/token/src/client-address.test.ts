@@ -26,6 +26,9 @@ describe("whom a request is counted with", () => {
     expect(read("::ffff:10.1.2.3", { "x-forwarded-for": "1.1.1.1, ::ffff:192.0.2.7" }, proxies)).toBe("1.1.1.1");
     expect(read("192.0.2.8", { "x-forwarded-for": "1.1.1.1" }, proxies)).toBe("192.0.2.8");
     expect(read("10.1.2.3", { "x-forwarded-for": "10.0.0.1, 10.0.0.2" }, proxies)).toBe("10.0.0.1");
+    expect(read("10.1.2.3", { "x-forwarded-for": "1.1.1.1" }, ["::ffff:10.0.0.0/104"])).toBe("1.1.1.1");
+    // It could be written as an address of this network, and is none.
+    expect(read("192.0.2.8", { "x-forwarded-for": "1.1.1.1" }, ["::1/64"])).toBe("192.0.2.8");
   });
 
   it("is unknown when whom we believe names no address: nothing further left is believed", () => {

@@ -4,8 +4,7 @@
  * proxies itself. What stands further left was written by the client, and means nothing.
  */
 import { createHash, timingSafeEqual } from "node:crypto";
-import { BlockList, isIPv6 } from "node:net";
-import { canonicalAddress } from "@keyhole/core";
+import { canonicalAddress, createSubnetList, type SubnetList } from "@keyhole/core";
 import type { TokenAppSettings } from "./token-app-deps.ts";
 
 /** A request as this reader needs it. `peer` is undefined when the app is called without a port. */
@@ -19,8 +18,8 @@ export function createClientAddressReader({
   edgePassword,
   trustedProxies,
 }: Pick<TokenAppSettings, "edgePassword" | "trustedProxies">): (source: RequestSource) => string {
-  const proxies = createBlockList(trustedProxies);
-  const isProxy = (address: string): boolean => trustedProxies.length > 0 && proxies.check(address, familyOf(address));
+  const proxies = listProxies(trustedProxies);
+  const isProxy = (address: string): boolean => trustedProxies.length > 0 && proxies.has(address);
   const password = edgePassword === "" ? undefined : digest(edgePassword);
   const isEdge = (text: string | undefined): boolean =>
     text !== undefined && password !== undefined && timingSafeEqual(digest(text), password);
@@ -38,17 +37,14 @@ export function createClientAddressReader({
   };
 }
 
-const familyOf = (address: string): "ipv4" | "ipv6" => (isIPv6(address) ? "ipv6" : "ipv4");
-
 /** Of equal length whatever was sent, so that the comparison takes the same time. */
 const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
 
-function createBlockList(cidrs: readonly string[]): BlockList {
-  const list = new BlockList();
+function listProxies(cidrs: readonly string[]): SubnetList {
+  const list = createSubnetList();
   for (const cidr of cidrs) {
     const [address = "", length] = cidr.split("/");
-    if (length === undefined) list.addAddress(address, familyOf(address));
-    else list.addSubnet(address, Number(length), familyOf(address));
+    list.add(address, length === undefined ? undefined : Number(length));
   }
   return list;
 }

@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EventEntry } from "@keyhole/core";
-import { type EventReader, openEventReader } from "@keyhole/store";
+import { chainStart, type EventEntry, hashEvent } from "@keyhole/core";
+import { type EventReader, openEventReader, openSessionStore } from "@keyhole/store";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { parseConfig } from "../config/load-config.ts";
 import type { Foundation } from "../parts/foundation.ts";
@@ -12,6 +13,7 @@ import { createWorld } from "../world.ts";
 import { openAuditedSessionStore, openAuditedTokenStore } from "./audited-stores.ts";
 import { createEventOutbox } from "./event-outbox.ts";
 import { deriveSettingsInForce } from "./settings-in-force.ts";
+import { verifyAudit } from "./verify-audit.ts";
 
 let dir = "";
 beforeEach(() => {
@@ -53,6 +55,71 @@ it("tells start and stop, and of a start whether the process before it stopped i
     expect.objectContaining({ afterStop: false }),
   ]);
   expect(await detailsOf("process.stopped")).toHaveLength(2);
+});
+
+/** Changes a word of an event, has the chain agree with it again, and puts its new end there as `sql` says. */
+function rewrite(writer: "tokens" | "sessions", sql: string): void {
+  const db = new Database(join(dir, `${writer}.db`));
+  const first = db.prepare('UPDATE events SET detail = \'{"part":"other"}\' WHERE sequence = (SELECT max(sequence) FROM events)');
+  expect(first.run().changes).toBe(1);
+  let last: Uint8Array = chainStart;
+  const rows = db.prepare<[], { sequence: number; at: number; event: string; label: string | null; detail: string }>(
+    "SELECT * FROM events ORDER BY sequence",
+  );
+  for (const row of rows.all()) {
+    last = hashEvent(last, { ...row, at: new Date(row.at), label: row.label ?? undefined });
+    db.prepare("UPDATE events SET hash = ? WHERE sequence = ?").run(last, row.sequence);
+  }
+  db.prepare("UPDATE checkpoints SET hash = ? WHERE name = 'head'").run(last);
+  db.exec(sql);
+  db.close();
+}
+
+const flawsOf = async (): Promise<readonly string[]> =>
+  (await verifyAudit(dir, () => {})).chains.flatMap(({ writer, flaws }) =>
+    flaws.map(({ sequence, flaw }) => `${writer} ${sequence} ${flaw}`),
+  );
+
+it.each([
+  ["as it was", ""],
+  ["of nobody", "UPDATE checkpoints SET key_id = '', signature = x'' WHERE name = 'head'"],
+  ["of a stranger", "UPDATE checkpoints SET key_id = '1-00000000' WHERE name = 'head'"],
+  [
+    "of nobody, and none of before",
+    "UPDATE checkpoints SET key_id = '', signature = x'' WHERE name = 'head'; DELETE FROM checkpoints WHERE name = 'signed'",
+  ],
+])(
+  "a history that was rewritten to its end, with a signature %s, is not made good by the writer that signs on behind it",
+  async (_what, sql) => {
+    const run = async (): Promise<void> => (await openAuditedTokenStore(foundation()))[Symbol.asyncDispose]();
+    await run();
+    await run();
+    expect(await flawsOf()).toEqual([]);
+    rewrite("tokens", sql);
+    await run();
+    expect(await flawsOf()).toEqual(["tokens 6 signed-over"]);
+    await run();
+    expect(await flawsOf()).toEqual(["tokens 6 signed-over"]);
+  },
+);
+
+it("an order that a command wrote without the key, in the plugin's place, is no rewriting; anything else without it is", async () => {
+  const run = async (): Promise<void> => (await openAuditedSessionStore(foundation()))[Symbol.asyncDispose]();
+  const writeUnsigned = async (event: "block.lifted" | "session.kicked"): Promise<void> => {
+    await using store = await openSessionStore({
+      path: join(dir, "sessions.db"),
+      log,
+      events: { signer: undefined, keepMs: 1e12, keepRows: 1e6 },
+    });
+    for (const number of [1, 2]) await store.saveEvents([{ at: new Date(), event, detail: { number } }]);
+  };
+  await run();
+  await writeUnsigned("block.lifted");
+  await run();
+  expect(await flawsOf()).toEqual([]);
+  await writeUnsigned("session.kicked");
+  await run();
+  expect(await flawsOf()).toEqual([expect.stringMatching(/^sessions \d+ signed-over$/)]);
 });
 
 it("tells by name which settings are others, never their values, and nothing when they are the same", async () => {

@@ -7,7 +7,7 @@ import type { EventEntry, EventWriter, SessionStore, TokenReader, TokenStore } f
 import { Fault } from "@keyhole/core";
 import { type EventReader, type EventSettings, openEventReader, openSessionStore, openTokenStore, type TimeCommit } from "@keyhole/store";
 import type { Foundation } from "../parts/foundation.ts";
-import { openCheckpointSigner, openKeptSigner } from "../state/audit-key.ts";
+import { openCheckpointSigner, openEndJudge, openKeptSigner } from "../state/audit-key.ts";
 import { type AuditTrail, startAuditTrail } from "./audit-trail.ts";
 
 /** tokens.db, with its trail. Closed together, the trail first. */
@@ -52,9 +52,10 @@ async function openAudited<Opened extends Store>(foundation: Foundation, writer:
 async function openEventSettings(foundation: Foundation, writer: EventWriter): Promise<EventSettings> {
   const { config, world, state, component } = foundation;
   const { now, randomBytes } = world;
+  const isSigned = openEndJudge(state.path, writer);
   const signedWith = await readSigner(join(state.path, `${writer}.db`), writer);
   const signer = openCheckpointSigner({ state, writer, signedWith, now, randomBytes, log: component("store") });
-  return { signer, ...readRetention(config) };
+  return { signer, isSigned, ...readRetention(config) };
 }
 
 /**
@@ -65,13 +66,16 @@ export function openKeptEventSettings(
   { config, world, state }: Pick<Foundation, "config" | "state"> & { readonly world: Pick<Foundation["world"], "now" | "randomBytes"> },
   writer: EventWriter,
 ): EventSettings {
-  return { signer: openSignerIfReadable(), ...readRetention(config) };
+  return { ...openKeysIfReadable(), ...readRetention(config) };
 
-  function openSignerIfReadable(): EventSettings["signer"] {
+  /** Who cannot sign judges nothing: the writer does, when it signs. */
+  function openKeysIfReadable(): Pick<EventSettings, "signer" | "isSigned"> {
     try {
-      return openKeptSigner({ state, writer, ...world, log: { warn() {} } });
+      const isSigned = openEndJudge(state.path, writer);
+      const signer = openKeptSigner({ state, writer, ...world, log: { warn() {} } });
+      return { signer, isSigned: signer && isSigned };
     } catch (fault) {
-      if (fault instanceof Fault && fault.code === "KEYS_UNREADABLE") return undefined;
+      if (fault instanceof Fault && fault.code === "KEYS_UNREADABLE") return { signer: undefined };
       throw fault;
     }
   }

@@ -47,6 +47,10 @@ export const flawWords: Readonly<Record<FlawName, { readonly means: string; read
     means: "it is signed with a key that had been retired by then.",
     remedy: "Somebody who has the retired key signed it: keep the file as it is, and compare with a backup.",
   },
+  "signed-over": {
+    means: "when the part that writes this file opened it, the end before this event was not signed by its keys, though they were there.",
+    remedy: "Believe nothing before it that a backup or a kept end does not say too; look for who can write the file.",
+  },
   unreadable: {
     means: "the file cannot be read.",
     remedy: "The log of the part that writes it says why; put a backup in its place if it is damaged.",

@@ -8,7 +8,7 @@ import type { ChainBounds, EventReader } from "@keyhole/store";
 import type { CheckpointVerifier } from "../state/audit-key.ts";
 
 /** Everything that can be wrong with a chain. */
-export type FlawName = ChainFlaw["flaw"] | "rolled-back" | "replaced" | "key-ended" | "unreadable";
+export type FlawName = ChainFlaw["flaw"] | "rolled-back" | "replaced" | "key-ended" | "signed-over" | "unreadable";
 
 /** What is wrong, at which event, and what more is known. */
 export type FoundFlaw = { readonly sequence: number; readonly flaw: FlawName; readonly fact?: string };
@@ -71,6 +71,7 @@ export async function verifyChain(options: {
       flaws.add(verifier.next(row));
       against.next(row);
       if (row.event === "store.restored") restoredAt.push(row.at);
+      if (row.event === "chain.doubted") flaws.add({ sequence: row.sequence, flaw: "signed-over", fact: printInstant(row.at) });
       if (count % rowsPerWord === 0) tell(count, (head?.sequence ?? 0) - (base?.sequence ?? 0));
     }
     flaws.add(verifier.end(), ...against.end(head, restoredAt));

@@ -19,6 +19,13 @@ const keyName = /^keys\/[a-z][a-z0-9-]{0,40}\/[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/;
 /** True for the name of a key's file below the state directory. Two dots in a row are in none. */
 export const isKeyName = (name: string): boolean => keyName.test(name) && !name.includes("..");
 
+/** True for one that verifies the chains of events: no secret, and in every backup. */
+const isPublicKeyName = (name: string): boolean => /^keys\/audit-[a-z]+-public\//.test(name);
+
+/** The names of the keys in it that nobody else may have. */
+export const listSecrets = ({ files }: Manifest): readonly string[] =>
+  files.map(({ name }) => name).filter((name) => isKeyName(name) && !isPublicKeyName(name));
+
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const storeFacts = z.strictObject({

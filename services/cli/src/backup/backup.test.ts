@@ -1,12 +1,15 @@
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Fault, type Label, parseLabel } from "@keyhole/core";
 import { openSessionStore, openTokenStore } from "@keyhole/store";
+import Database from "better-sqlite3";
 import { pack } from "tar-stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { renderBackup } from "../commands/backup.ts";
 import { openStateDirectory } from "../state/state-directory.ts";
 import { checkBackup, restoreBackup } from "./restore-backup.ts";
 import { finishRestore } from "./restore-swap.ts";
@@ -153,6 +156,7 @@ it("a file that was cut off, altered, is of somebody else or is not there is no 
   }
   rmSync(file);
   expect((await faultOf(restore())).code).toBe("BACKUP_MISSING");
+  for (const endless of ["/dev/zero", dir]) expect((await faultOf(checkBackup(endless, say))).code).toBe("BACKUP_INVALID");
   expect(
     readdirSync(stateDir)
       .filter((name) => name !== "lock")
@@ -238,4 +242,71 @@ it("6: with the stores destroyed, the edge's lists still keep out whom they kept
     [label(1), label(2), "198.51.100.0/24"].map(String).sort(),
   );
   expect(Date.parse(plan.proofsUntil) - Math.floor(Date.parse(plan.restoredAt) / 1000) * 1000).toBe(300_000);
+});
+
+/** A backup whose sessions.db or tokens.db somebody has changed, with digests that agree. */
+async function alter(store: "tokens" | "sessions", change: (db: Database.Database) => void, more: { mode?: number } = {}): Promise<void> {
+  const { manifest } = await checkBackup(file, say);
+  const folder = join(dir, "unpacked");
+  mkdirSync(folder, { recursive: true });
+  spawnSync("tar", ["-xf", file, "-C", folder]);
+  const db = new Database(join(folder, `${store}.db`));
+  change(db);
+  db.close();
+  const tar = pack();
+  const files = manifest.files.map((each) => {
+    const bytes = readFileSync(join(folder, each.name));
+    return { ...each, ...more, size: bytes.length, sha256: createHash("sha256").update(bytes).digest("hex") };
+  });
+  tar.entry({ name: "manifest.json" }, JSON.stringify({ ...manifest, files }));
+  for (const { name } of files) tar.entry({ name }, readFileSync(join(folder, name)));
+  tar.finalize();
+  const chunks: Buffer[] = [];
+  for await (const chunk of tar as AsyncIterable<Buffer>) chunks.push(chunk);
+  writeFileSync(file, Buffer.concat(chunks));
+}
+
+it.each([
+  ["a trigger that takes blocks away", "sessions", "CREATE TRIGGER t AFTER INSERT ON blocks BEGIN DELETE FROM blocks; END"],
+  ["a trigger that passes over what is spent", "tokens", "CREATE TRIGGER t BEFORE INSERT ON spent_proofs BEGIN SELECT RAISE(IGNORE); END"],
+  [
+    "a table that takes no block",
+    "sessions",
+    "DROP TABLE blocks; CREATE TABLE blocks (subject TEXT NOT NULL PRIMARY KEY CHECK (0), reason TEXT NOT NULL, created_at INTEGER NOT NULL, ends_at INTEGER) STRICT, WITHOUT ROWID",
+  ],
+  ["a table that is not ours", "tokens", "CREATE TABLE more (id INTEGER)"],
+] as const)(
+  "6: a backup with %s, which would undo things as it is restored, is none, and nothing is changed for it",
+  async (_what, store, sql) => {
+    await live(1);
+    await take();
+    await alter(store, (db) => void db.exec(sql));
+    await live(2);
+    expect((await faultOf(checkBackup(file, say))).code).toBe("BACKUP_INVALID");
+    expect((await faultOf(restore())).code).toBe("BACKUP_INVALID");
+    expect(await standing()).toEqual(everything);
+  },
+);
+
+it("9: a key that a backup would have everybody read is put back for its owner and group alone, and nobody may run it", async () => {
+  await live(1);
+  const keys = join(stateDir, "keys", "token-hmac");
+  mkdirSync(keys, { recursive: true, mode: 0o700 });
+  writeFileSync(join(keys, "1-aaaaaaaa.key"), "secret", { mode: 0o600 });
+  await take({ withKeys: true });
+  await alter("tokens", () => {}, { mode: 0o777 });
+  rmSync(join(keys, "1-aaaaaaaa.key"));
+  await restore();
+  expect((statSync(join(keys, "1-aaaaaaaa.key")).mode & 0o777).toString(8)).toBe("660");
+});
+
+it("9: it is told that a backup holds keys exactly when a secret is in it: what verifies the history is in every one", async () => {
+  await live(1);
+  for (const folder of ["audit-tokens-public", "audit-tokens"]) {
+    mkdirSync(join(stateDir, "keys", folder), { recursive: true, mode: 0o700 });
+    writeFileSync(join(stateDir, "keys", folder, "1-aaaaaaaa.key"), "a key", { mode: 0o600 });
+  }
+  const withoutKeys = await take();
+  expect([withoutKeys.manifest.files.length, renderBackup(withoutKeys)]).toEqual([3, expect.not.stringContaining("WHOEVER HAS THIS FILE")]);
+  expect(renderBackup(await take({ isForced: true, withKeys: true }))).toContain("WHOEVER HAS THIS FILE");
 });

@@ -3,7 +3,7 @@
  * read; then it is decided by one rename, and swapped. Killed before that rename, nothing has happened; killed after it, the
  * next start or the next restore finishes it.
  */
-import { chmodSync, existsSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -97,6 +97,9 @@ export async function restoreBackup(options: {
   return { plan, isFinished: false };
 }
 
+/** Whatever a backup says, the world reads no key, and nobody runs one. */
+const keyModes = 0o660;
+
 type Preparing = Pick<Parameters<typeof restoreBackup>[0], "state" | "windowSeconds" | "signerOf" | "log" | "progress"> & {
   readonly now: Date;
   readonly onStep: OnStep;
@@ -127,7 +130,7 @@ async function prepare(prepared: string, { manifest, id }: ReadBackup, options: 
     giveTo(path, existsSync(former) ? former : state.path);
   }
   const keys = manifest.files.filter(({ name }) => isKeyName(name) && !existsSync(join(state.path, name)));
-  for (const { name, mode } of keys) chmodSync(join(prepared, name), mode);
+  for (const { name, mode } of keys) chmodSync(join(prepared, name), mode & keyModes);
   return {
     backupId: id,
     takenAt: manifest.takenAt,
@@ -171,6 +174,9 @@ function inspect(file: string, path: string, store: StoreName): StoreFacts {
 
 function requireFile(path: string): string {
   const file = resolve(path);
-  if (existsSync(file)) return file;
+  const found = statSync(file, { throwIfNoEntry: false });
+  // A device or a pipe may never end.
+  if (found?.isFile() === false) throw invalid(file, "it is no file");
+  if (found !== undefined) return file;
   throw new Fault("BACKUP_MISSING", `There is no file ${file}. Name the backup that keyhole backup has written.`);
 }

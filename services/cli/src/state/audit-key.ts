@@ -4,7 +4,15 @@
  * (`keys/audit-<writer>-public/<id>.pub`) stay for ever: what was signed years ago can be verified. A retired key's mark says
  * until when its signatures count; whoever has stolen one cannot sign what came later.
  */
-import { type CheckpointSigner, type EventWriter, Fault, signEd25519, verifyEd25519 } from "@keyhole/core";
+import {
+  type CheckpointSigner,
+  type EventWriter,
+  Fault,
+  renderCheckpoint,
+  type SignedCheckpoint,
+  signEd25519,
+  verifyEd25519,
+} from "@keyhole/core";
 import type { Log } from "../log.ts";
 import { listKeys, readEveryKey, type StoredKey } from "./key-folder.ts";
 import { makeSeedFolders, openSeeds, seedPlaces } from "./signing-keys.ts";
@@ -81,5 +89,19 @@ export function openCheckpointVerifier(stateDir: string, writer: EventWriter): C
       return key && verifyEd25519(signature, text, key.bytes);
     },
     endOf: (keyId) => keys.get(keyId)?.retiredUntil,
+  };
+}
+
+/**
+ * Judges the end of a writer's chain for whoever is about to sign on behind it; undefined where there has never been a key, so
+ * nothing can have been signed. Asked before a first key is made. Throws `Fault("KEYS_UNREADABLE")`.
+ */
+export function openEndJudge(stateDir: string, writer: EventWriter): ((checkpoint: SignedCheckpoint) => boolean) | undefined {
+  const { count, verify, endOf } = openCheckpointVerifier(stateDir, writer);
+  if (count === 0) return undefined;
+  return (checkpoint) => {
+    const { keyId, signature, at } = checkpoint;
+    const end = endOf(keyId);
+    return verify(keyId, renderCheckpoint(writer, checkpoint), signature) === true && (end === undefined || at <= end);
   };
 }
