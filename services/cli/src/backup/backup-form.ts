@@ -19,6 +19,15 @@ const keyName = /^keys\/[a-z][a-z0-9-]{0,40}\/[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/;
 /** True for the name of a key's file below the state directory. Two dots in a row are in none. */
 export const isKeyName = (name: string): boolean => keyName.test(name) && !name.includes("..");
 
+/** Of those the ones that make something. The public halves, which every backup holds, only say who made it. */
+const isSecretKeyName = (name: string): boolean => isKeyName(name) && !/^keys\/[^/]+-public\//.test(name);
+
+/** How many files a backup has of them, in words; undefined when none. */
+export function countSecretKeys({ files }: Manifest): string | undefined {
+  const count = files.filter(({ name }) => isSecretKeyName(name)).length;
+  return count === 0 ? undefined : `${count} ${count === 1 ? "file" : "files"}`;
+}
+
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 
 const storeFacts = z.strictObject({

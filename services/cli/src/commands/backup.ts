@@ -1,7 +1,7 @@
 /** `keyhole backup FILE`: both stores in one file, taken while everything runs. Progress goes to standard error. */
 import { existsSync } from "node:fs";
 import { Fault } from "@keyhole/core";
-import { fileOf, isKeyName, storeNames } from "../backup/backup-form.ts";
+import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type TakenBackup, takeBackup } from "../backup/take-backup.ts";
 import { loadConfig } from "../config/load-config.ts";
@@ -38,9 +38,10 @@ function openExisting(stateDir: string): StateDirectory {
 }
 
 const renderJson = ({ file, id, bytes, manifest }: TakenBackup): string =>
-  `${JSON.stringify({ file, id, bytes, hasKeys: manifest.files.some(({ name }) => isKeyName(name)), ...manifest }, undefined, 2)}\n`;
+  `${JSON.stringify({ file, id, bytes, hasKeys: countSecretKeys(manifest) !== undefined, ...manifest }, undefined, 2)}\n`;
 
-function renderBackup({ file, bytes, manifest }: TakenBackup): string {
+/** What is in it, for people. */
+export function renderBackup({ file, bytes, manifest }: TakenBackup): string {
   const lines = [`${file}  ${bytes} bytes, taken ${manifest.takenAt}, read again and found good`];
   for (const store of storeNames) {
     const facts = manifest.stores[store];
@@ -51,9 +52,9 @@ function renderBackup({ file, bytes, manifest }: TakenBackup): string {
         : `  ${fileOf(store).padEnd(12)} ${size} bytes, ${facts.head === null ? "no events" : `${facts.head.sequence} events, the newest ${facts.head.hash}`}`,
     );
   }
-  const keys = manifest.files.filter(({ name }) => isKeyName(name)).length;
-  if (keys > 0) {
-    lines.push(`  ${"keys".padEnd(12)} ${keys} files`);
+  const keys = countSecretKeys(manifest);
+  if (keys !== undefined) {
+    lines.push(`  ${"keys".padEnd(12)} ${keys}`);
     lines.push("! It holds the keys: WHOEVER HAS THIS FILE CAN MAKE TOKENS FOR EVERY WALLET. Encrypt it before it leaves this machine.");
   } else lines.push(`  ${"keys".padEnd(12)} none (with --with-keys those that are there); a restore keeps what it finds`);
   return `${lines.join("\n")}\n`;
