@@ -132,6 +132,17 @@ describe("an order", () => {
     expect((await run("unblock", wallets[0] ?? "")).code).toBe(3);
   });
 
+  it("shows of a wallet the address that it has, while the plugin is away too", async () => {
+    await run("block", address);
+    const urlOf = async (): Promise<string> => (JSON.parse((await run("identity", "show", address, "--json")).stdout) as IdentityShape).url;
+    expect(await urlOf()).toBe(`http://${label}.tunnel.localhost:7080`);
+    writeFileSync(join(dir, "keyhole.toml"), 'stateDir = "state"\n[edge]\nlisten = "127.0.0.1:0"\n');
+    const password = "p".repeat(32);
+    const kept = { ports: { "edge.listen": 23456 }, hookPassword: password, dashboardPassword: password, edgePassword: password };
+    writeFileSync(join(dir, "state", "ports.json"), JSON.stringify(kept), { mode: 0o600 });
+    expect(await urlOf()).toBe(`http://${label}.tunnel.localhost:23456`);
+  });
+
   it("is told in words: what was done, how far it holds, what comes next", () => {
     expect(describeOrder(order({}))).toContain(`to keep it out: keyhole block ${address}`);
     expect(describeOrder(order({ order: "block", block: { subject: label, reason: "", createdAt: "", endsAt: null } }))).toContain(
@@ -208,5 +219,12 @@ describe("what is printed for people", () => {
     expect(page).toContain("not known: the plugin is not running");
     expect(page).toContain("It has never logged in.");
     expect(page).toContain("reason=?[2J");
+    const { kind, generation, admittedAt } = session;
+    const login = { kind, generation, source: "x", admittedAt, connectedAt: null, closedAt: null, end: null };
+    const history = [login, { ...login, admittedAt: "2026-11-21T11:00:00.000Z" }];
+    const living = noColour(renderIdentity({ ...identity, sessions: [session], history }));
+    expect(living).toMatch(/2026-11-22 11:00:00Z +– +lives +x/);
+    expect(living).toMatch(/2026-11-21 11:00:00Z +– +its end was never told +x/);
+    expect(noColour(renderIdentity({ ...identity, history }))).toMatch(/2026-11-22 11:00:00Z +– +lives, or its end was never told/);
   });
 });
