@@ -1,11 +1,9 @@
 /** `keyhole backup FILE`: both stores in one file, taken while everything runs. Progress goes to standard error. */
-import { existsSync } from "node:fs";
-import { Fault } from "@keyhole/core";
 import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type TakenBackup, takeBackup } from "../backup/take-backup.ts";
 import { loadConfig } from "../config/load-config.ts";
-import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { openStateDirectory, requireStateDirectory } from "../state/state-directory.ts";
 import { createWorld } from "../world.ts";
 
 /** What may be said on the command line. */
@@ -16,7 +14,8 @@ export async function runBackup(file: string, options: BackupOptions): Promise<v
   const { env, now, version } = createWorld();
   process.umask(0o077);
   const config = loadConfig({ file: options.config, cwd: env["INIT_CWD"] ?? process.cwd(), env });
-  const state = openExisting(config.stateDir);
+  requireStateDirectory(config.stateDir);
+  const state = openStateDirectory(config.stateDir, "shared");
   const progress = createProgress(process.stderr);
   try {
     const isForced = options.force === true;
@@ -26,15 +25,6 @@ export async function runBackup(file: string, options: BackupOptions): Promise<v
   } finally {
     progress.end();
   }
-}
-
-/** A wrong `stateDir` must not make a new one. */
-function openExisting(stateDir: string): StateDirectory {
-  if (existsSync(stateDir)) return openStateDirectory(stateDir, "shared");
-  throw new Fault(
-    "STATE_UNWRITABLE",
-    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
-  );
 }
 
 const renderJson = ({ file, id, bytes, manifest }: TakenBackup): string =>
