@@ -187,6 +187,11 @@ describe("what is printed for people", () => {
     );
     expect(table).toMatch(/ADDRESS +STATE +FOR +FROM +PROVED BY +ID\n +0x5aAe\S+ +routable +60 min +203\.0\.113\.9:4000 +hmac +YO3Q/);
     expect(table).toContain("2 of 9");
+    expect(table).not.toContain("canary");
+    const own = { ...session, source: "127.75.72.1:4000" };
+    expect(noColour(renderSessions({ sessions: [session, own], total: 2, next: null }, new Date()))).toContain(
+      "127.75.72.1 is the canary, a tunnel of Keyhole's own",
+    );
     expect(renderSessions({ sessions: [], total: 0, next: null }, new Date())).toContain("Nobody is connected");
     expect(noColour(renderSession(session))).toMatch(/connected +–/);
   });
