@@ -221,6 +221,9 @@ describe("what is printed for people", () => {
     const page = noColour(renderIdentity(identity));
     expect(page).toMatch(/blocked +since 2026-11-22 11:00:00Z by ann, until it is lifted: phishing/);
     expect(page).toMatch(/revoked +2026-11-22 11:00:00Z: what was issued before 2026-11-22 11:00:03Z counts no more/);
+    expect(page).toMatch(
+      /not before +what was issued before 2026-11-22 10:00:00Z counts no more: its owner revoked, or a backup was restored/,
+    );
     expect(page).toContain("not known: the plugin is not running");
     expect(page).toContain("It has never logged in.");
     expect(page).toContain("reason=?[2J");

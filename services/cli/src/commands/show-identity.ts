@@ -77,7 +77,10 @@ export function renderIdentity(identity: IdentityShape): string {
           ),
     ],
   ];
-  if (ownerRevocation !== null) facts.push(["by owner", `what was issued before ${printTime(ownerRevocation.notBefore)} counts no more`]);
+  if (ownerRevocation !== null) {
+    const before = printTime(ownerRevocation.notBefore);
+    facts.push(["not before", `what was issued before ${before} counts no more: its owner revoked, or a backup was restored`]);
+  }
   for (const { kind, issuedAt, expiresAt, state } of tokens)
     facts.push([
       "token",

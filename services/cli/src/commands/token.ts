@@ -115,7 +115,7 @@ export function renderInspection({ kind, proved, standing, refusal }: Inspection
   if (proved !== undefined && standing !== undefined) {
     const { ownerNotBefore, operatorNotBefore, block, isRecorded } = standing;
     const revokers = [
-      ownerNotBefore && `its owner ${ownerNotBefore.toISOString()}`,
+      ownerNotBefore && `its owner or a restore ${ownerNotBefore.toISOString()}`,
       operatorNotBefore && `an operator ${operatorNotBefore.toISOString()}`,
     ];
     const before = revokers.filter((text) => text !== undefined).join(", and of ");
