@@ -54,6 +54,35 @@ it("shows every setting in config show, those without a value as comments", () =
   expect(JSON.parse(run(["config", "show", "--json"]).stdout)).not.toHaveProperty(["edge.certFile"]);
 });
 
+it("says where no Keyhole has ever been that none has, instead of telling that every part of one is down", () => {
+  const { status, stdout, stderr } = run(["status"]);
+  expect([status, stdout, stderr]).toEqual([1, "", expect.stringMatching(/There is no state directory .*--config/)]);
+});
+
+it.each([
+  [["--help"], [0, 1, 2, 3, 4, 5, 78]],
+  [
+    ["block", "--help"],
+    [0, 1, 2, 4, 5],
+  ],
+  [
+    ["revoke", "--help"],
+    [0, 1, 2, 4, 5],
+  ],
+  [
+    ["unblock", "--help"],
+    [0, 1, 2, 3, 4, 5],
+  ],
+  [
+    ["sessions", "kick", "--help"],
+    [0, 1, 2, 3, 4, 5],
+  ],
+])("tells in %j the exit codes that it may end with, and no other", (args, codes) => {
+  const { stdout } = run(args);
+  const told = stdout.slice(stdout.indexOf("Exit codes:")).match(/\b\d+(?= )/g);
+  expect(told?.map(Number).sort((one, other) => one - other)).toEqual(codes);
+});
+
 it("tells the form of a time in the help of keys rotate", () => {
   expect(run(["keys", "rotate", "--help"]).stdout.replace(/\s+/g, " ")).toContain("as in 90m, 24h or 30d");
 });

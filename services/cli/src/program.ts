@@ -28,7 +28,11 @@ export async function runProgram(args: readonly string[], version: string): Prom
     .exitOverride()
     // What stands behind an unknown flag may have been meant as a secret.
     .configureOutput({ outputError: (text, write) => write(hideSecrets(text)) })
-    .configureHelp({ showGlobalOptions: true });
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 done; 1 failed; 2 wrong usage; 3 there is no such thing; 4 you may not ask; 5 degraded, or recorded and not yet enforced; 78 the configuration, or what no restart mends.",
+    );
   const asked = groups.filter(({ names }) => names.includes(args[0] ?? ""));
   for (const { load } of asked.length > 0 ? asked : groups) (await load())(program);
   nameHelp(program, program.name());

@@ -91,7 +91,10 @@ export const identitySchema = z
     sessions: orNull(z.array(sessionSchema), "Those that live; null when the plugin could not be asked."),
     block: z.strictObject({ ...blockFields, by }).nullable(),
     revocation: orNull(z.strictObject({ notBefore: instant(), at: instant(), by }), "By an operator."),
-    ownerRevocation: z.strictObject({ notBefore: instant() }).nullable(),
+    ownerRevocation: z
+      .strictObject({ notBefore: instant() })
+      .nullable()
+      .openapi({ description: "What was issued before counts no more: its owner revoked it, or a backup was restored." }),
     tokens: z
       .array(z.strictObject({ kind, issuedAt: instant(), expiresAt: instant(), state: z.enum(["good", "expired", "revoked"]) }))
       .openapi({ description: "The newest of each kind. The token itself is stored nowhere." }),

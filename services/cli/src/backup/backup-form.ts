@@ -19,12 +19,14 @@ const keyName = /^keys\/[a-z][a-z0-9-]{0,40}\/[A-Za-z0-9][A-Za-z0-9._-]{0,80}$/;
 /** True for the name of a key's file below the state directory. Two dots in a row are in none. */
 export const isKeyName = (name: string): boolean => keyName.test(name) && !name.includes("..");
 
-/** True for one that verifies the chains of events: no secret, and in every backup. */
-const isPublicKeyName = (name: string): boolean => /^keys\/audit-[a-z]+-public\//.test(name);
+/** Of those the ones that make something. The public halves, which every backup holds, only say who made it. */
+const isSecretKeyName = (name: string): boolean => isKeyName(name) && !/^keys\/[^/]+-public\//.test(name);
 
-/** The names of the keys in it that nobody else may have. */
-export const listSecrets = ({ files }: Manifest): readonly string[] =>
-  files.map(({ name }) => name).filter((name) => isKeyName(name) && !isPublicKeyName(name));
+/** How many files a backup has of them, in words; undefined when none. */
+export function countSecretKeys({ files }: Manifest): string | undefined {
+  const count = files.filter(({ name }) => isSecretKeyName(name)).length;
+  return count === 0 ? undefined : `${count} ${count === 1 ? "file" : "files"}`;
+}
 
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 

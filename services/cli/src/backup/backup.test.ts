@@ -10,6 +10,7 @@ import Database from "better-sqlite3";
 import { pack } from "tar-stream";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { renderBackup } from "../commands/backup.ts";
+import { renderChecked } from "../commands/restore.ts";
 import { openStateDirectory } from "../state/state-directory.ts";
 import { checkBackup, restoreBackup } from "./restore-backup.ts";
 import { finishRestore } from "./restore-swap.ts";
@@ -134,6 +135,25 @@ it("9: a backup holds keys only when they are asked for; a restore puts back tho
   expect(plan.keys).toEqual(["keys/token-hmac/1-aaaaaaaa.key"]);
   expect(readFileSync(join(keys, "1-aaaaaaaa.key"), "utf8")).toBe("before 1-aaaaaaaa.key");
   expect(readFileSync(join(keys, "2-bbbbbbbb.key"), "utf8")).toBe("since then");
+});
+
+it("9: the public halves that every backup holds are no keys: nobody is told that the file makes tokens, until it does", async () => {
+  await live(1);
+  for (const [folder, name] of [
+    ["audit-tokens-public", "1-aaaaaaaa.pub"],
+    ["token-hmac", "1-bbbbbbbb.key"],
+  ] as const) {
+    mkdirSync(join(stateDir, "keys", folder), { recursive: true, mode: 0o700 });
+    writeFileSync(join(stateDir, "keys", folder, name), "key", { mode: 0o600 });
+  }
+  const without = await take();
+  expect(without.manifest.files.map(({ name }) => name)).toContain("keys/audit-tokens-public/1-aaaaaaaa.pub");
+  expect(renderBackup(without)).toMatch(/keys +none/);
+  expect(renderBackup(without)).not.toContain("WHOEVER");
+  expect(renderChecked(await checkBackup(file, say))).toMatch(/keys +none/);
+  const whole = await take({ isForced: true, withKeys: true });
+  expect(renderBackup(whole)).toMatch(/keys +1 file\n! It holds the keys: WHOEVER/);
+  expect(renderChecked(await checkBackup(file, say))).toMatch(/keys +1 file\n/);
 });
 
 it("a file that was cut off, altered, is of somebody else or is not there is no backup, and nothing is changed for it", async () => {

@@ -10,6 +10,7 @@ import type { CanaryReport, CanaryStage } from "@keyhole/token";
 import { dialAddress, requestPublic } from "../own-client/public-request.ts";
 import type { Foundation } from "../parts/foundation.ts";
 import { isFree } from "../state/ports.ts";
+import { canaryAddress } from "./canary-address.ts";
 import { type CanaryRound, type CanaryStats, createCanaryRecord } from "./canary-record.ts";
 import { type CanaryTunnel, openCanaryTunnel } from "./canary-tunnel.ts";
 import { type Responder, startResponder } from "./responder.ts";
@@ -30,8 +31,6 @@ const edgeTimeoutMs = 1000;
 const buyPauseMs = 7000;
 /** After so long without a login everything is begun anew, since the CA or a port may be others now; after a refusal at once, for its token may be what is refused. */
 const giveUpMs = 30_000;
-/** Where all of 127/8 is this machine, as on Linux: limits count this address and nobody else's. */
-const ownAddress = "127.75.72.1";
 
 /** Starts the canary, and resolves when what a killed one left running is gone. Undefined when it is switched off. */
 export async function startCanary(foundation: Foundation, frpc: FrpBinary): Promise<Canary | undefined> {
@@ -151,5 +150,5 @@ export async function startCanary(foundation: Foundation, frpc: FrpBinary): Prom
 /** How to reach who listens there, from our own address where this machine has it. */
 async function dial(listen: string): Promise<{ readonly host: string; readonly localAddress?: string }> {
   const host = dialAddress(listen);
-  return host.startsWith("127.") && (await isFree(ownAddress, 0)) ? { host, localAddress: ownAddress } : { host };
+  return host.startsWith("127.") && (await isFree(canaryAddress, 0)) ? { host, localAddress: canaryAddress } : { host };
 }

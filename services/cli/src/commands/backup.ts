@@ -1,11 +1,9 @@
 /** `keyhole backup FILE`: both stores in one file, taken while everything runs. Progress goes to standard error. */
-import { existsSync } from "node:fs";
-import { Fault } from "@keyhole/core";
-import { fileOf, listSecrets, storeNames } from "../backup/backup-form.ts";
+import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type TakenBackup, takeBackup } from "../backup/take-backup.ts";
 import { loadConfig } from "../config/load-config.ts";
-import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { openStateDirectory, requireStateDirectory } from "../state/state-directory.ts";
 import { createWorld } from "../world.ts";
 
 /** What may be said on the command line. */
@@ -16,7 +14,8 @@ export async function runBackup(file: string, options: BackupOptions): Promise<v
   const { env, now, version } = createWorld();
   process.umask(0o077);
   const config = loadConfig({ file: options.config, cwd: env["INIT_CWD"] ?? process.cwd(), env });
-  const state = openExisting(config.stateDir);
+  requireStateDirectory(config.stateDir);
+  const state = openStateDirectory(config.stateDir, "shared");
   const progress = createProgress(process.stderr);
   try {
     const isForced = options.force === true;
@@ -28,19 +27,10 @@ export async function runBackup(file: string, options: BackupOptions): Promise<v
   }
 }
 
-/** A wrong `stateDir` must not make a new one. */
-function openExisting(stateDir: string): StateDirectory {
-  if (existsSync(stateDir)) return openStateDirectory(stateDir, "shared");
-  throw new Fault(
-    "STATE_UNWRITABLE",
-    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
-  );
-}
-
 const renderJson = ({ file, id, bytes, manifest }: TakenBackup): string =>
-  `${JSON.stringify({ file, id, bytes, hasKeys: listSecrets(manifest).length > 0, ...manifest }, undefined, 2)}\n`;
+  `${JSON.stringify({ file, id, bytes, hasKeys: countSecretKeys(manifest) !== undefined, ...manifest }, undefined, 2)}\n`;
 
-/** What was taken, for people. */
+/** What is in it, for people. */
 export function renderBackup({ file, bytes, manifest }: TakenBackup): string {
   const lines = [`${file}  ${bytes} bytes, taken ${manifest.takenAt}, read again and found good`];
   for (const store of storeNames) {
@@ -52,9 +42,9 @@ export function renderBackup({ file, bytes, manifest }: TakenBackup): string {
         : `  ${fileOf(store).padEnd(12)} ${size} bytes, ${facts.head === null ? "no events" : `${facts.head.sequence} events, the newest ${facts.head.hash}`}`,
     );
   }
-  const keys = listSecrets(manifest).length;
-  if (keys > 0) {
-    lines.push(`  ${"keys".padEnd(12)} ${keys} files`);
+  const keys = countSecretKeys(manifest);
+  if (keys !== undefined) {
+    lines.push(`  ${"keys".padEnd(12)} ${keys}`);
     lines.push("! It holds the keys: WHOEVER HAS THIS FILE CAN MAKE TOKENS FOR EVERY WALLET. Encrypt it before it leaves this machine.");
   } else lines.push(`  ${"keys".padEnd(12)} none (with --with-keys those that are there); a restore keeps what it finds`);
   return `${lines.join("\n")}\n`;

@@ -9,7 +9,7 @@ import { openSessionStore, openTokenStore } from "@keyhole/store";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openHistory } from "../audit/read-events.ts";
 import { renderEventJson, renderEventLine } from "../audit/render-event.ts";
-import { parseAddress, parseEventName, parseLimit, parseSince } from "./events.ts";
+import { parseEventName, parseLimit, parseSince } from "./events.ts";
 
 const main = fileURLToPath(new URL("../main.ts", import.meta.url));
 const log = { debug() {}, info() {}, warn() {}, error() {} };
@@ -95,16 +95,12 @@ describe("the history of both chains", () => {
 });
 
 describe("what keyhole events takes", () => {
-  it("is ages, instants, names of the list, addresses in any case, and whole numbers", () => {
+  it("is ages, instants, names of the list, and whole numbers", () => {
     expect([parseSince("90m"), parseSince("7d"), parseSince("2026-11-22")]).toEqual([5_400_000, 604_800_000, new Date("2026-11-22")]);
     for (const wrong of ["", "0h", "1.5h", "yesterday", "2026-13-01", "2026-11-22T12:00"])
       expect(() => parseSince(wrong)).toThrow("such as 90m");
     expect(parseEventName("token.granted")).toBe("token.granted");
     expect(() => parseEventName("toString")).toThrow("process.started, process.stopped");
-    expect([parseAddress("0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"), parseAddress(label)]).toEqual([label, label]);
-    const stellar = "GA7QYNF7SOWQ3GLR2BGMZEHXAVIRZA4KVWLTJJFC7MGXUA74P7UJVSGZ";
-    expect([parseAddress(stellar), parseAddress(stellar.toLowerCase())]).toEqual([stellar.toLowerCase(), stellar.toLowerCase()]);
-    expect(() => parseAddress("0x12")).toThrow("address of a wallet");
     expect(parseLimit("10")).toBe(10);
     for (const wrong of ["0", "-1", "1e3", "x"]) expect(() => parseLimit(wrong)).toThrow("whole number");
   });
@@ -149,6 +145,21 @@ describe("the command", () => {
     child.stdout?.destroy();
     expect(await gone).toEqual([0, null]);
     expect(errors).toBe("");
+  });
+
+  it("takes a wallet as every other command does: an address, a label, and what was pasted from a browser", async () => {
+    await write("tokens", [entry(0, { label }), entry(1)]);
+    const told = (address: string) =>
+      spawnSync(process.execPath, argsOf("--json", "--address", address), { env, encoding: "utf8", cwd: dir });
+    for (const text of ["0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed", label, `http://${label}.tunnel.localhost:7080/login?x=1`])
+      expect(told(text).stdout.trimEnd().split("\n")).toEqual([expect.stringContaining('"second":0')]);
+    for (const [wrong, code] of [
+      ["0x12", "WALLET_FORMAT"],
+      ["https://example.org/", "UNKNOWN_HOST"],
+    ] as const) {
+      const { status, stdout, stderr } = told(wrong);
+      expect([status, stdout, stderr]).toEqual([2, "", expect.stringContaining(code)]);
+    }
   });
 
   it("tells wrong usage with code 2, and a state directory that is not there with 1", () => {

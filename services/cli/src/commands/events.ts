@@ -4,10 +4,13 @@
  */
 import { once } from "node:events";
 import { setTimeout as wait } from "node:timers/promises";
-import { deriveLabel, type EventName, events, isEventName, type Label, parseIdentity } from "@keyhole/core";
+import { type EventName, events, isEventName } from "@keyhole/core";
 import { InvalidArgumentError } from "commander";
+import { parsePastedWallet } from "../admin/subject-text.ts";
 import { type EventFilter, type HistoryEvent, openHistory } from "../audit/read-events.ts";
 import { eventHeading, renderEventJson, renderEventLine } from "../audit/render-event.ts";
+import { type ExitCode, exitCodes } from "../exit-codes.ts";
+import { complainRefusal } from "./operator-context.ts";
 import { openReading } from "./reading.ts";
 
 /** What may be said on the command line, read. */
@@ -15,7 +18,7 @@ export type EventsOptions = {
   readonly config?: string;
   readonly follow?: boolean;
   readonly json?: boolean;
-  readonly address?: Label;
+  readonly address?: string;
   readonly event?: EventName;
   /** An age in ms, or an instant. */
   readonly since?: number | Date;
@@ -26,11 +29,16 @@ const usualLimit = 50;
 const pollMs = 300;
 
 /** Prints them. Resolves when all are printed, or `--follow` was interrupted. */
-export async function runEvents(options: EventsOptions): Promise<void> {
+export async function runEvents(options: EventsOptions): Promise<ExitCode> {
   const { config, world } = openReading(options);
-  const { address, event, since, json = false, limit = since === undefined ? usualLimit : undefined } = options;
+  const label = options.address === undefined ? undefined : parsePastedWallet(options.address, config.domain);
+  if (label?.granted === false) {
+    const complain = (text: string): void => void process.stderr.write(`keyhole: ${text}\n`);
+    return complainRefusal({ complain }, label.refusal, exitCodes.usage);
+  }
+  const { event, since, json = false, limit = since === undefined ? usualLimit : undefined } = options;
   const filter: EventFilter = {
-    label: address,
+    label: label?.value,
     event,
     since: typeof since === "number" ? new Date(world.now().getTime() - since) : since,
   };
@@ -44,12 +52,13 @@ export async function runEvents(options: EventsOptions): Promise<void> {
   else for (const row of await history.newest(filter, limit)) await print(row);
   if (options.follow !== true) {
     if (!print.hasPrinted() && !json) process.stderr.write("There are no such events.\n");
-    return;
+    return exitCodes.ok;
   }
   while (!stop.signal.aborted) {
     for (const row of await history.fresh(filter)) await print(row);
     await wait(pollMs, undefined, { signal: stop.signal }).catch(() => {});
   }
+  return exitCodes.ok;
 }
 
 /** Writes a line, and waits for a reader that is slower than we are. */
@@ -88,13 +97,4 @@ export function parseEventName(text: string): EventName {
 export function parseLimit(text: string): number {
   if (/^[1-9][0-9]{0,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It must be a whole number from 1 to 999999. For all there are: --since with a time before the first.");
-}
-
-/** Reads an address of a wallet. Throws what the command line tells as wrong usage. */
-export function parseAddress(text: string): Label {
-  const identity = parseIdentity(text);
-  // A label is an address too, in lower case; Stellar's is printed in capitals elsewhere.
-  const other = identity.granted ? identity : parseIdentity(text.toUpperCase());
-  if (other.granted) return deriveLabel(other.value);
-  throw new InvalidArgumentError("It must be the address of a wallet: 0x and 40 hexadecimal digits, or G and 55 characters.");
 }

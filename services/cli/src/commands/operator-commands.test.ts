@@ -132,6 +132,17 @@ describe("an order", () => {
     expect((await run("unblock", wallets[0] ?? "")).code).toBe(3);
   });
 
+  it("shows of a wallet the address that it has, while the plugin is away too", async () => {
+    await run("block", address);
+    const urlOf = async (): Promise<string> => (JSON.parse((await run("identity", "show", address, "--json")).stdout) as IdentityShape).url;
+    expect(await urlOf()).toBe(`http://${label}.tunnel.localhost:7080`);
+    writeFileSync(join(dir, "keyhole.toml"), 'stateDir = "state"\n[edge]\nlisten = "127.0.0.1:0"\n');
+    const password = "p".repeat(32);
+    const kept = { ports: { "edge.listen": 23456 }, hookPassword: password, dashboardPassword: password, edgePassword: password };
+    writeFileSync(join(dir, "state", "ports.json"), JSON.stringify(kept), { mode: 0o600 });
+    expect(await urlOf()).toBe(`http://${label}.tunnel.localhost:23456`);
+  });
+
   it("is told in words: what was done, how far it holds, what comes next", () => {
     expect(describeOrder(order({}))).toContain(`to keep it out: keyhole block ${address}`);
     expect(describeOrder(order({ order: "block", block: { subject: label, reason: "", createdAt: "", endsAt: null } }))).toContain(
@@ -176,6 +187,11 @@ describe("what is printed for people", () => {
     );
     expect(table).toMatch(/ADDRESS +STATE +FOR +FROM +PROVED BY +ID\n +0x5aAe\S+ +routable +60 min +203\.0\.113\.9:4000 +hmac +YO3Q/);
     expect(table).toContain("2 of 9");
+    expect(table).not.toContain("canary");
+    const own = { ...session, source: "127.75.72.1:4000" };
+    expect(noColour(renderSessions({ sessions: [session, own], total: 2, next: null }, new Date()))).toContain(
+      "127.75.72.1 is the canary, a tunnel of Keyhole's own",
+    );
     expect(renderSessions({ sessions: [], total: 0, next: null }, new Date())).toContain("Nobody is connected");
     expect(noColour(renderSession(session))).toMatch(/connected +–/);
   });
@@ -205,8 +221,18 @@ describe("what is printed for people", () => {
     const page = noColour(renderIdentity(identity));
     expect(page).toMatch(/blocked +since 2026-11-22 11:00:00Z by ann, until it is lifted: phishing/);
     expect(page).toMatch(/revoked +2026-11-22 11:00:00Z: what was issued before 2026-11-22 11:00:03Z counts no more/);
+    expect(page).toMatch(
+      /not before +what was issued before 2026-11-22 10:00:00Z counts no more: its owner revoked, or a backup was restored/,
+    );
     expect(page).toContain("not known: the plugin is not running");
     expect(page).toContain("It has never logged in.");
     expect(page).toContain("reason=?[2J");
+    const { kind, generation, admittedAt } = session;
+    const login = { kind, generation, source: "x", admittedAt, connectedAt: null, closedAt: null, end: null };
+    const history = [login, { ...login, admittedAt: "2026-11-21T11:00:00.000Z" }];
+    const living = noColour(renderIdentity({ ...identity, sessions: [session], history }));
+    expect(living).toMatch(/2026-11-22 11:00:00Z +– +lives +x/);
+    expect(living).toMatch(/2026-11-21 11:00:00Z +– +its end was never told +x/);
+    expect(noColour(renderIdentity({ ...identity, history }))).toMatch(/2026-11-22 11:00:00Z +– +lives, or its end was never told/);
   });
 });

@@ -24,12 +24,16 @@ export function addOperatorCommands(program: Command): void {
     });
   add(sessions, "kick", "end a session; its client may log in again (not recorded while the plugin is away: exit code 5)")
     .argument("<id>", `its id, as the list tells it, or ${wallet}`)
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 it is out; 5 nobody was kicked (the plugin is away), or not yet (the edge is); 3 there is no such session; 4 you may not ask; 2 wrong usage; 1 nothing was done.",
+    )
     .action(async (id: string, options: OperatorOptions) => {
       process.exitCode = await (await import("./give-order.ts")).kick(id, options);
     });
   add(program, "revoke", "let nothing count any more that was issued to a wallet, and end its sessions; its owner may sign again")
     .argument("<address>", wallet)
-    .addHelpText("after", orderHelp)
+    .addHelpText("after", orderHelp())
     .action(async (address: string, options: OperatorOptions) => {
       process.exitCode = await (await import("./give-order.ts")).revoke(address, options);
     });
@@ -39,13 +43,13 @@ export function addOperatorCommands(program: Command): void {
       parseDuration(text, { least: "1s" }),
     )
     .option("--reason <text>", "for operators alone; nobody else is told")
-    .addHelpText("after", orderHelp)
+    .addHelpText("after", orderHelp())
     .action(async (subject: string, options: BlockOptions) => {
       process.exitCode = await (await import("./give-order.ts")).block(subject, options);
     });
   add(program, "unblock", "take a block back; who was blocked is back by itself")
     .argument("<subject>", `${wallet}; or the network, as keyhole blocks tells it`)
-    .addHelpText("after", orderHelp)
+    .addHelpText("after", orderHelp("3 there is no such block; "))
     .action(async (subject: string, options: OperatorOptions) => {
       process.exitCode = await (await import("./give-order.ts")).unblock(subject, options);
     });
@@ -60,8 +64,8 @@ export function addOperatorCommands(program: Command): void {
     });
 }
 
-const orderHelp =
-  "\nExit codes: 0 recorded and enforced; 5 recorded, not yet enforced (the plugin or the edge is away); 3 there is no such block; 4 you may not ask; 1 nothing was recorded.\nRepeating an order is harmless.";
+const orderHelp = (missing = ""): string =>
+  `\nExit codes: 0 recorded and enforced; 5 recorded, not yet enforced (the plugin or the edge is away); ${missing}4 you may not ask; 2 wrong usage; 1 nothing was recorded.\nRepeating an order is harmless.`;
 
 const add = (parent: Command, name: string, description: string): Command =>
   parent.command(name).description(description).addOption(configOption()).addOption(jsonOption());

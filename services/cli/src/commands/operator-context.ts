@@ -1,14 +1,13 @@
 /** What every operator's command begins with, and how it ends when the plugin gives no answer. */
-import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
-import { Fault, type Refusal, refusals } from "@keyhole/core";
+import { type Refusal, refusals } from "@keyhole/core";
 import { type AdminAnswer, askAdmin } from "../admin/admin-client.ts";
 import { loadConfig } from "../config/load-config.ts";
 import type { Config } from "../config/settings.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { SocketFault } from "../sockets/socket-fault.ts";
 import { socketPath } from "../sockets/socket-path.ts";
-import { openStateDirectory, type StateDirectory } from "../state/state-directory.ts";
+import { openStateDirectory, requireStateDirectory, type StateDirectory } from "../state/state-directory.ts";
 
 /** What may be said to any of them. */
 export type OperatorOptions = { readonly config?: string; readonly json?: boolean };
@@ -40,7 +39,7 @@ export function openOperatorContext(options: OperatorOptions): OperatorContext {
     print: (text) => void process.stdout.write(text),
     complain: (text) => void process.stderr.write(`keyhole: ${text}\n`),
     async ask(method, target, body) {
-      requireStateDir(config.stateDir);
+      requireStateDirectory(config.stateDir);
       // Who looks at a terminal for longer than that wants to know why.
       const patience = setTimeout(() => {
         if (process.stderr.isTTY === true) process.stderr.write("keyhole: waiting for the plugin…\n");
@@ -57,18 +56,10 @@ export function openOperatorContext(options: OperatorOptions): OperatorContext {
   };
 }
 
-/** A wrong `stateDir` must not make a new one. */
+/** Opens the one that is there. Throws as `requireStateDirectory`. */
 export function openExistingState(stateDir: string): StateDirectory {
-  requireStateDir(stateDir);
+  requireStateDirectory(stateDir);
   return openStateDirectory(stateDir, "shared");
-}
-
-function requireStateDir(stateDir: string): void {
-  if (existsSync(stateDir)) return;
-  throw new Fault(
-    "STATE_UNWRITABLE",
-    `There is no state directory ${stateDir}. Name its configuration with --config, or start Keyhole once.`,
-  );
 }
 
 /** The name of the machine's user, and who became that one by sudo. */
@@ -84,7 +75,7 @@ function nameOrderer(sudoUser: string | undefined): string {
 }
 
 /** What a command says of a refusal, with how it ends. Facts such as the right checksum are told. */
-export function complainRefusal(context: OperatorContext, { code, facts }: Refusal, exit: ExitCode): ExitCode {
+export function complainRefusal(context: Pick<OperatorContext, "complain">, { code, facts }: Refusal, exit: ExitCode): ExitCode {
   const { sentence, remedy } = refusals[code];
   const expected = facts["expected"];
   // Of the API's sentences some name its fields, where a person has typed an argument.

@@ -1,7 +1,7 @@
 /** `keyhole restore FILE`: puts a backup in place and says what everybody must do now. `--check` only looks at it. */
 import { existsSync } from "node:fs";
 import { Fault } from "@keyhole/core";
-import { fileOf, isKeyName, storeNames } from "../backup/backup-form.ts";
+import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type CheckedBackup, checkBackup, type RestoredState, restoreBackup } from "../backup/restore-backup.ts";
 import { listKept } from "../backup/restore-swap.ts";
@@ -63,7 +63,8 @@ const explainLock = (fault: Fault): Fault =>
 const renderCheckedJson = ({ file, id, manifest }: CheckedBackup): string =>
   `${JSON.stringify({ file, id, isGood: true, ...manifest }, undefined, 2)}\n`;
 
-function renderChecked({ file, manifest }: CheckedBackup): string {
+/** What is in a good backup, for people. */
+export function renderChecked({ file, manifest }: CheckedBackup): string {
   const stores = storeNames.flatMap((store) => {
     const facts = manifest.stores[store];
     const head = facts?.head ?? undefined;
@@ -73,11 +74,10 @@ function renderChecked({ file, manifest }: CheckedBackup): string {
           `  ${fileOf(store).padEnd(12)} schema ${facts.schema}, ${head === undefined ? "no events" : `${head.sequence} events, the newest ${head.hash}`}`,
         ];
   });
-  const keys = manifest.files.filter(({ name }) => isKeyName(name)).length;
   return `${[
     `${file} is good: taken ${manifest.takenAt} by Keyhole ${manifest.version}`,
     ...stores,
-    `  ${"keys".padEnd(12)} ${keys === 0 ? "none" : `${keys} files`}`,
+    `  ${"keys".padEnd(12)} ${countSecretKeys(manifest) ?? "none"}`,
   ].join("\n")}\n`;
 }
 

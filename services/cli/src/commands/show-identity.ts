@@ -4,9 +4,11 @@ import type { Label } from "@keyhole/core";
 import pc from "picocolors";
 import type { IdentityShape } from "../admin/admin-schemas.ts";
 import { parsePastedWallet } from "../admin/subject-text.ts";
+import { derivePublicUrl } from "../config/public-url.ts";
 import type { Config } from "../config/settings.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { SocketFault } from "../sockets/socket-fault.ts";
+import { readKeptPorts } from "../state/ports.ts";
 import {
   complainProblem,
   complainRefusal,
@@ -39,7 +41,7 @@ async function readStoredIdentity(config: Config, label: Label): Promise<Identit
   await using stack = new AsyncDisposableStack();
   const path = (writer: "tokens" | "sessions"): string => join(config.stateDir, `${writer}.db`);
   const openEvents = (writer: "tokens" | "sessions") => stack.use(openEventReader({ path: path(writer), writer }));
-  const publicUrl = config["edge.publicUrl"] ?? `http://{label}.${config.domain}`;
+  const publicUrl = derivePublicUrl(config, readKeptPorts(join(config.stateDir, "ports.json"))["edge.listen"]);
   const readers = {
     sessions: stack.use(await openSessionReader({ path: path("sessions") })),
     tokens: stack.use(await openTokenReader({ path: path("tokens") })),
@@ -75,7 +77,10 @@ export function renderIdentity(identity: IdentityShape): string {
           ),
     ],
   ];
-  if (ownerRevocation !== null) facts.push(["by owner", `what was issued before ${printTime(ownerRevocation.notBefore)} counts no more`]);
+  if (ownerRevocation !== null) {
+    const before = printTime(ownerRevocation.notBefore);
+    facts.push(["not before", `what was issued before ${before} counts no more: its owner revoked, or a backup was restored`]);
+  }
   for (const { kind, issuedAt, expiresAt, state } of tokens)
     facts.push([
       "token",
@@ -84,7 +89,7 @@ export function renderIdentity(identity: IdentityShape): string {
   const history = identity.history.map(({ admittedAt, closedAt, end, source, kind }) => [
     printTime(admittedAt),
     closedAt === null ? "–" : printTime(closedAt),
-    end ?? (closedAt === null ? "lives, or its end was never told" : "?"),
+    end ?? (closedAt === null ? describeOpenEnd(sessions, admittedAt) : "?"),
     source ?? "?",
     kind,
   ]);
@@ -102,6 +107,12 @@ export function renderIdentity(identity: IdentityShape): string {
 
 const by = (orderer: string | null): string => (orderer === null ? "" : ` by ${orderer}`);
 const describeEnd = (endsAt: string | null): string => (endsAt === null ? "until it is lifted" : `until ${printTime(endsAt)}`);
+
+/** Of a session without an end: only the plugin knows whether it lives. */
+function describeOpenEnd(sessions: IdentityShape["sessions"], admittedAt: string): string {
+  if (sessions === null) return "lives, or its end was never told";
+  return sessions.some((session) => session.admittedAt === admittedAt) ? "lives" : "its end was never told";
+}
 
 function describeNow(sessions: IdentityShape["sessions"]): string {
   if (sessions === null) return "not known: the plugin is not running";

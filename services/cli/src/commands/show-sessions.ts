@@ -2,6 +2,7 @@
 import pc from "picocolors";
 import type { SessionListShape, SessionShape } from "../admin/admin-schemas.ts";
 import { parsePastedWallet } from "../admin/subject-text.ts";
+import { canaryAddress } from "../canary/canary-address.ts";
 import { type ExitCode, exitCodes } from "../exit-codes.ts";
 import { SocketFault } from "../sockets/socket-fault.ts";
 import {
@@ -76,7 +77,9 @@ export function renderSessions({ sessions, total, next }: SessionListShape, now:
     id,
   ]);
   const more = next === null ? "" : `  ${pc.dim(`${sessions.length} of ${total}; more with --limit, or --json and the API's cursor`)}\n`;
-  return renderTable(["ADDRESS", "STATE", "FOR", "FROM", "PROVED BY", "ID"], rows) + more;
+  const isCanaryThere = sessions.some(({ source }) => source?.startsWith(`${canaryAddress}:`));
+  const canary = isCanaryThere ? `  ${pc.dim(`${canaryAddress} is the canary, a tunnel of Keyhole's own`)}\n` : "";
+  return renderTable(["ADDRESS", "STATE", "FOR", "FROM", "PROVED BY", "ID"], rows) + more + canary;
 }
 
 /** One session, a fact a line. */

@@ -54,6 +54,10 @@ describe("the status screen", () => {
     expect(screen).toMatch(/blocks +1 in force/);
   });
 
+  it("counts one session as one", () => {
+    expect(render([withFacts("plugin", { sessions: 1 })])).toContain("(1 session: keyhole sessions list)");
+  });
+
   it("tells a question mark of what nobody can say, and never a number that is not there", () => {
     const down = { part: "plugin", state: "down", reason: "nobody" } as const;
     const screen = render([withFacts("edge", { requestsPerSecond: 0, refusalsPerMinute: 0 }), down]);

@@ -9,6 +9,7 @@ import { type PartStatus, partStatus } from "../sockets/part-status.ts";
 import { createSocketClient } from "../sockets/socket-client.ts";
 import { SocketFault } from "../sockets/socket-fault.ts";
 import { type PartName, partNames, socketPath } from "../sockets/socket-path.ts";
+import { requireStateDirectory } from "../state/state-directory.ts";
 import { printAge } from "./table.ts";
 
 /** What one part came to: `up` with its own words, `down` when nobody serves its socket, `silent` when it does not answer, `forbidden` when we may not ask. */
@@ -48,9 +49,10 @@ export function deriveTotals(answers: readonly PartAnswer[]): StatusTotals {
   };
 }
 
-/** Prints the status. Resolves to 0 when every part is up and has no problem, to 5 otherwise. */
+/** Prints the status. Resolves to 0 when every part is up and has no problem, to 5 otherwise. Throws where there is no state directory. */
 export async function runStatus(options: { readonly config?: string; readonly json?: boolean }): Promise<void> {
   const config = loadConfig({ file: options.config, cwd: process.env["INIT_CWD"] ?? process.cwd(), env: process.env });
+  requireStateDirectory(config.stateDir);
   const answers = await Promise.all(partNames.map((part) => askPart(config.stateDir, part)));
   const isWell = answers.every((answer) => answer.state === "up" && answer.status.problems.length === 0);
   process.stdout.write(
@@ -114,7 +116,7 @@ function renderTotals({ sessions, tunnels, routable, blocks, ...rates }: StatusT
   return [
     line(
       "tunnels",
-      `${tell(tunnels)} connected, ${tell(routable)} routable ${pc.dim(`(${tell(sessions)} sessions: keyhole sessions list)`)}`,
+      `${tell(tunnels)} connected, ${tell(routable)} routable ${pc.dim(`(${tell(sessions)} ${sessions === 1 ? "session" : "sessions"}: keyhole sessions list)`)}`,
     ),
     line(
       "last minute",

@@ -121,6 +121,12 @@ it("tells that a token is expired, unrecorded, revoked by its owner or by an ope
   expect((await told(token)).screen).toMatch(/blocked +.*yes.*until 20.*: spam\?\[2J/);
   {
     await using sessions = await openSessions();
+    const event = { at: now(), event: "block.set", detail: {} } as const;
+    await sessions.saveBlock({ subject: label, reason: "", createdAt: now(), endsAt: undefined }, event);
+  }
+  expect((await told(token)).screen).toMatch(/blocked +.*yes.*, until it is lifted$/m);
+  {
+    await using sessions = await openSessions();
     await sessions.removeBlock(label, { at: now(), event: "block.lifted", detail: {} });
     const event = { at: now(), event: "operator.revoked", detail: {} } as const;
     await sessions.saveOperatorRevocation({ label, notBefore: wholeSecond(5), at: now() }, event);

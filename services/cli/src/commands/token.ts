@@ -115,7 +115,7 @@ export function renderInspection({ kind, proved, standing, refusal }: Inspection
   if (proved !== undefined && standing !== undefined) {
     const { ownerNotBefore, operatorNotBefore, block, isRecorded } = standing;
     const revokers = [
-      ownerNotBefore && `its owner ${ownerNotBefore.toISOString()}`,
+      ownerNotBefore && `its owner or a restore ${ownerNotBefore.toISOString()}`,
       operatorNotBefore && `an operator ${operatorNotBefore.toISOString()}`,
     ];
     const before = revokers.filter((text) => text !== undefined).join(", and of ");
@@ -131,7 +131,8 @@ export function renderInspection({ kind, proved, standing, refusal }: Inspection
       `${standing.isRevoked ? pc.red("yes") : "no"}${before === "" ? "" : `; what is older than this counts no more: of ${before}`}`,
     ]);
     const until = block?.endsAt === undefined ? "until it is lifted" : `until ${block.endsAt.toISOString()}`;
-    rows.push(["blocked", block === undefined ? "no" : `${pc.red("yes")}, ${until}: ${block.reason.replace(/[\p{Cc}\p{Cf}]/gu, "?")}`]);
+    const reason = block === undefined || block.reason === "" ? "" : `: ${block.reason.replace(/[\p{Cc}\p{Cf}]/gu, "?")}`;
+    rows.push(["blocked", block === undefined ? "no" : `${pc.red("yes")}, ${until}${reason}`]);
     rows.push(["sessions", `${standing.living} living`]);
     if (proved.needs !== undefined) rows.push(["registry", needWords[proved.needs] ?? proved.needs]);
   } else rows.push(["signature", pc.red("not proved: nothing that it says can be believed")]);

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { Fault } from "@keyhole/core";
 import { openStateLock } from "@keyhole/store";
 import { finishRestore } from "../backup/restore-swap.ts";
+import { derivePublicUrl } from "../config/public-url.ts";
 import type { Config } from "../config/settings.ts";
 import { startDescriptorWatch } from "../descriptor-watch.ts";
 import { describeMissedListeners, type ListenerName, readInheritedListeners } from "../inherited-listeners.ts";
@@ -100,8 +101,7 @@ export async function openFoundation(
     ],
     describeMissedListeners(world.env, world.pid),
   );
-  const scheme = config["edge.certFile"] === undefined ? "http" : "https";
-  const publicUrl = config["edge.publicUrl"] ?? `${scheme}://{label}.${config.domain}:${portOf("edge.listen")}`;
+  const publicUrl = derivePublicUrl(config, portOf("edge.listen"));
   const running = stack.move();
   return {
     config,

@@ -75,6 +75,15 @@ export async function openPorts(options: {
 
 const isDamaged = (file: string): boolean => readPrivateFile(file) !== undefined && readKept(file) === undefined;
 
+/** The ports that were chosen, by their settings; none where there is no file, or this user may not read it. */
+export function readKeptPorts(file: string): InternalPorts["ports"] {
+  try {
+    return readKept(file)?.ports ?? {};
+  } catch {
+    return {};
+  }
+}
+
 /** What is in the file. `isComplete` false: it was written before the edge had a password. */
 function readKept(file: string): (InternalPorts & { readonly isComplete: boolean }) | undefined {
   const text = readPrivateFile(file)?.toString("utf8");

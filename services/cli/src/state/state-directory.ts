@@ -3,7 +3,7 @@
  * run as several users of one group, who must be able to read each other's databases (and so to create their `-shm` files)
  * and to open each other's sockets. What a directory is, its mode says: setgid and group rwx is shared.
  */
-import { chmodSync, mkdirSync, statSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Fault } from "@keyhole/core";
 
@@ -40,6 +40,12 @@ export function openStateDirectory(path: string, wanted: "private" | "shared"): 
       return folder;
     },
   };
+}
+
+/** For commands that look at what there is: a wrong `stateDir` must neither look empty nor make a new one. Throws `Fault("STATE_UNWRITABLE")`. */
+export function requireStateDirectory(path: string): void {
+  if (existsSync(path)) return;
+  throw new Fault("STATE_UNWRITABLE", `There is no state directory ${path}. Name its configuration with --config, or start Keyhole once.`);
 }
 
 /** Makes a directory that only its owner may enter. */
