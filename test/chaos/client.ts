@@ -120,6 +120,8 @@ async function startApp({ id, label, posted, tell }: Parameters<typeof startClie
     const answer = JSON.stringify({ label, client: id, nonce });
     request.resume().once("end", () => response.writeHead(200, { "content-type": "application/json" }).end(answer));
   });
+  // An app that closes an idle connection just as frps uses it again has failed a request by itself, whatever was killed.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return server;
 }

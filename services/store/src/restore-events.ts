@@ -10,13 +10,13 @@ import type { Former } from "./restore-former.ts";
 type EventRow = { sequence: number; at: number; event: string; label: string | null; detail: string; hash: Buffer };
 type CheckpointRow = { name: string; sequence: number; hash: Buffer; at: number; key_id: string; signature: Buffer };
 
-/** Returns how many events were carried over. Nobody else may have the file open. */
-export function carryEvents({ path, former }: { readonly path: string; readonly former: Former }): number {
+/** Returns how many events were carried over; `undefined`: the former chain is no continuation of the backup's. Nobody else may have the file open. */
+export function carryEvents({ path, former }: { readonly path: string; readonly former: Former }): number | undefined {
   const db = new Database(path, { fileMustExist: true });
   try {
     return db.transaction(() => append(db, former)).immediate();
   } catch (error) {
-    if (error instanceof Seam) return 0;
+    if (error instanceof Seam) return undefined;
     throw error;
   } finally {
     db.close();
@@ -26,7 +26,7 @@ export function carryEvents({ path, former }: { readonly path: string; readonly 
 /** The two chains do not belong together, or the former one is damaged: whatever was carried over is taken back. */
 class Seam extends Error {}
 
-function append(db: Database.Database, former: Former): number {
+function append(db: Database.Database, former: Former): number | undefined {
   const end = readHead(db);
   const wanted = former.head;
   const from = end?.sequence ?? 0;
@@ -34,7 +34,7 @@ function append(db: Database.Database, former: Former): number {
     sequence: from,
     hash: end === undefined ? Buffer.from(chainStart) : Buffer.from(end.hash, "hex"),
   };
-  if (wanted === undefined || wanted.sequence <= from || !knows(former, last)) return 0;
+  if (wanted === undefined || wanted.sequence <= from || !knows(former, last)) return undefined;
   const insert = db.prepare("INSERT INTO events VALUES (@sequence, @at, @event, @label, @detail, @hash)");
   const isWhole = former.each<EventRow>(`SELECT * FROM events WHERE sequence > ${from} ORDER BY sequence`, (row) => {
     const { sequence, at, event, label, detail, hash } = row;

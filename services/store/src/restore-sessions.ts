@@ -3,16 +3,20 @@
  * undone, and what a label's sessions rose to does not fall (invariants 2 and 6).
  */
 import { type BlockSubject, type Label, parseLabel } from "@keyhole/core";
+import Database from "better-sqlite3";
 import { defaultEventSettings } from "./event-log.ts";
 import { type Carried, carryTables, type TableRule } from "./restore-carry.ts";
 import { carryEvents } from "./restore-events.ts";
-import { openFormer } from "./restore-former.ts";
+import { type Former, openFormer } from "./restore-former.ts";
 import { describeRestore, type RestoredStore, type RestoreOrder } from "./restore-tokens.ts";
 import { openSessionStore } from "./session-store.ts";
 
 /** What became of sessions.db. */
 export type RestoredSessions = RestoredStore & {
-  /** In force again, though the former file did not have them: they had ended, or had been lifted. Empty when nobody can tell. */
+  /**
+   * In force again, though the former file did not have them. Never where that file goes on from the backup: there its blocks are
+   * the truth. Empty when nobody can tell.
+   */
   readonly returnedBlocks: readonly BlockSubject[];
 };
 
@@ -71,7 +75,11 @@ export async function restoreSessions(order: RestoreOrder & { readonly edgeBlock
     ofBackup = (await begun.blocks()).map(({ subject }) => subject);
   }
   using former = await openFormer({ path: formerPath, writer: "sessions", scratch: `${path}.former`, log });
-  const rows: Carried = { ...carryTables({ path, former, rules }), events: carryEvents({ path, former }) };
+  const carriedRows = carryTables({ path, former, rules });
+  const events = carryEvents({ path, former });
+  const isSuccessor = events !== undefined && former.state === "whole";
+  if (isSuccessor) replaceBlocks(path, former);
+  const rows: Carried = { ...carriedRows, events: events ?? 0 };
   await using store = await open();
   const had = new Set<string>();
   const isKnown = former.each<{ subject: string }>("SELECT subject FROM blocks", ({ subject }) => void had.add(subject));
@@ -87,7 +95,27 @@ export async function restoreSessions(order: RestoreOrder & { readonly edgeBlock
   }
   const carried = { ...rows, ...(isWhole ? {} : { edge_blocks: ofEdge.length }) };
   await store.saveEvents([{ at: now, event: "store.restored", detail: describeRestore(backup, former, carried) }]);
-  return { former: former.state, carried, returnedBlocks: isWhole ? ofBackup.filter((subject) => !had.has(subject)) : [] };
+  return {
+    former: former.state,
+    carried,
+    returnedBlocks: isWhole ? ofBackup.filter((subject) => kept.has(subject) && !had.has(subject)) : [],
+  };
+}
+
+/** What was lifted since, and an end that was brought forward, was ordered too: the former file's blocks are the truth, all of them. */
+function replaceBlocks(path: string, former: Former): void {
+  const db = new Database(path, { fileMustExist: true });
+  try {
+    const insert = db.prepare(
+      "INSERT INTO blocks (subject, reason, created_at, ends_at) VALUES (@subject, @reason, @created_at, @ends_at)",
+    );
+    db.transaction(() => {
+      db.exec("DELETE FROM blocks");
+      former.each<Record<string, unknown>>("SELECT subject, reason, created_at, ends_at FROM blocks", (row) => void insert.run(row));
+    }).immediate();
+  } finally {
+    db.close();
+  }
 }
 
 function labelIn(subject: BlockSubject): { label?: Label } {

@@ -86,7 +86,7 @@ export async function restoreTokens(order: RestoreOrder & { readonly windowSecon
     await using _file = await openTokenStore({ path, log, events });
   }
   using former = await openFormer({ path: formerPath, writer: "tokens", scratch: `${path}.former`, log });
-  const carried = { ...carryTables({ path, former, rules }), events: carryEvents({ path, former }) };
+  const carried = { ...carryTables({ path, former, rules }), events: carryEvents({ path, former }) ?? 0 };
   const seconds = Math.floor(now.getTime() / 1000);
   const floor = setFloor(path, {
     notBefore: seconds + aheadSeconds,

@@ -1,41 +1,13 @@
 import { generateKeyPairSync, sign, verify } from "node:crypto";
 import { closeSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
-import { createChainVerifier, type EventRecord, type Label, parseNetwork } from "@keyhole/core";
+import { createChainVerifier } from "@keyhole/core";
 import Database from "better-sqlite3";
 import { expect, test } from "vitest";
-import { at, signedOrder, start } from "../test/signed-orders.ts";
+import { backUp, lastEvent, openTokens, orderFor, restoredAt } from "../test/restore-orders.ts";
+import { at, signedOrder } from "../test/signed-orders.ts";
 import { eventually, faultOf, labelOf, openTemporaryFolder, silentLog } from "../test/temporary-folder.ts";
-import { copyStore, inspectStore, openEventReader, openSessionStore, openTokenStore, restoreSessions, restoreTokens } from "./index.ts";
+import { inspectStore, openEventReader, openTokenStore, restoreTokens } from "./index.ts";
 import { readMigrations } from "./migrations.ts";
-
-type Folder = ReturnType<typeof openTemporaryFolder>;
-
-const openTokens = (folder: Folder, name = "tokens.db") => openTokenStore({ path: folder.file(name), log: silentLog });
-const openSessions = (folder: Folder, name = "sessions.db") => openSessionStore({ path: folder.file(name), log: silentLog });
-
-/** The second of the restore, after everything that the tests do. */
-const restoredAt = 10_000;
-
-function orderFor(folder: Folder, writer: "tokens" | "sessions") {
-  const path = folder.file(`restored-${writer}.db`);
-  const backup = { takenAt: at(0), head: inspectStore({ path, writer }).head };
-  return { path, formerPath: folder.file(`${writer}.db`), backup, now: at(restoredAt), signer: undefined, log: silentLog };
-}
-
-const backUp = (folder: Folder, writer: "tokens" | "sessions") =>
-  copyStore({ path: folder.file(`${writer}.db`), writer, to: folder.file(`restored-${writer}.db`) });
-
-/** With what it tells. */
-async function lastEvent(path: string, writer: "tokens" | "sessions"): Promise<EventRecord | undefined> {
-  await using reader = openEventReader({ path, writer });
-  return (await reader.after(0, 1000)).at(-1);
-}
-
-const block = (subject: Label, endsAt?: number) =>
-  [
-    { subject, reason: `until ${endsAt}`, createdAt: at(1), endsAt: endsAt === undefined ? undefined : at(endsAt) },
-    { at: at(1), event: "block.set", detail: {} },
-  ] as const;
 
 test("a copy that is taken while orders are written is whole, is one file, and has what was acknowledged before", async () => {
   using folder = openTemporaryFolder();
@@ -155,77 +127,6 @@ test("6: of a damaged former file everything is carried over that can be read, a
   expect(restored).toMatchObject({ former: "damaged", proofsUntil: at(restoredAt + 300) });
   await using store = await openTokens(folder, "restored-tokens.db");
   expect((await store.revocationsAfter(0, 10)).map(({ label }) => label)).toEqual([labelOf(7)]);
-});
-
-test("6: a restored sessions.db undoes no block and no revocation; of two ends of a block the later one holds", async () => {
-  using folder = openTemporaryFolder();
-  const network = parseNetwork("203.0.113.0/24");
-  const [longer, forEver, lifted, fresh] = [labelOf(1), labelOf(2), labelOf(3), labelOf(4)];
-  {
-    await using store = await openSessions(folder);
-    for (const each of [block(longer, 50_000), block(forEver, 60_000), block(lifted)]) await store.saveBlock(...each);
-    await backUp(folder, "sessions");
-    for (const each of [block(longer, 20_000), block(forEver), block(fresh, 30_000)]) await store.saveBlock(...each);
-    if (network !== undefined) await store.saveBlock({ ...block(fresh)[0], subject: network }, block(fresh)[1]);
-    await store.removeBlock(lifted, { at: at(3), event: "block.lifted", detail: {} });
-    await store.saveOperatorRevocation(
-      { label: fresh, notBefore: at(9000), at: at(8999) },
-      { at: at(8999), event: "operator.revoked", label: fresh, detail: {} },
-    );
-    await store.saveSession({
-      label: fresh,
-      generation: (start + 5) * 1000,
-      kind: "claim",
-      issuedAt: at(5),
-      endsAt: at(500),
-      admittedAt: at(5),
-      connectedAt: undefined,
-      closedAt: undefined,
-      end: undefined,
-    });
-    await store.saveLastSeen(fresh, at(77));
-  }
-  // The edge's list is for when nobody else knows.
-  const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(99)] });
-  expect(restored).toMatchObject({ former: "whole", returnedBlocks: [lifted] });
-  await using store = await openSessions(folder, "restored-sessions.db");
-  const blocks = (await store.blocks()).map(({ subject, endsAt }) => [String(subject), endsAt]);
-  expect(new Map(blocks as [string, Date | undefined][])).toEqual(
-    new Map<string, Date | undefined>([
-      [longer, at(50_000)],
-      [forEver, undefined],
-      [lifted, undefined],
-      [fresh, at(30_000)],
-      ["203.0.113.0/24", undefined],
-    ]),
-  );
-  expect(JSON.parse((await lastEvent(folder.file("restored-sessions.db"), "sessions"))?.detail ?? "{}")).toMatchObject({
-    backupSequence: 3,
-    former: "whole",
-    formerSequence: 9,
-    "carried.blocks": 3,
-  });
-  expect(await store.operatorRevocations()).toEqual([{ label: fresh, notBefore: at(9000), at: at(8999) }]);
-  expect(await store.highestGeneration(fresh)).toBe((start + 5) * 1000);
-  expect(await store.newestIssuedAt(fresh, "claim")).toEqual(at(5));
-  expect(await store.lastSeen(fresh)).toEqual(at(77));
-});
-
-test("6: with the former sessions.db destroyed the edge's list still says who is blocked", async () => {
-  using folder = openTemporaryFolder();
-  {
-    await using store = await openSessions(folder);
-    await store.saveBlock(...block(labelOf(1), 50_000));
-    await backUp(folder, "sessions");
-  }
-  rmSync(folder.file("sessions.db"));
-  const restored = await restoreSessions({ ...orderFor(folder, "sessions"), edgeBlocks: [labelOf(1), labelOf(2)] });
-  expect(restored).toMatchObject({ former: "lost", carried: { edge_blocks: 1 } });
-  await using store = await openSessions(folder, "restored-sessions.db");
-  expect((await store.blocks()).map(({ subject, reason }) => [subject, reason])).toEqual([
-    [labelOf(1), "until 50000"],
-    [labelOf(2), "restored from the edge's list"],
-  ]);
 });
 
 test("a copy that was damaged, or is of a newer version, is refused", async () => {

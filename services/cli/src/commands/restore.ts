@@ -109,7 +109,9 @@ function renderRestored({ plan, isFinished }: RestoredState, kept: readonly stri
       "  Blocks that were set after the backup are known from the edge's list alone. Look over them: they have no reason and no end.",
     );
   if (plan.sessions.returnedBlocks.length > 0)
-    lines.push(`  In force again, though they had been lifted or had ended since: ${plan.sessions.returnedBlocks.join(", ")}`);
+    lines.push(
+      `  In force again, though the file in force did not know them (lift those that should not be): ${plan.sessions.returnedBlocks.join(", ")}`,
+    );
   lines.push("  When all is well, delete what was kept aside.");
   return `${lines.join("\n")}\n`;
 }
