@@ -270,6 +270,8 @@ describe("a plugin that was killed", () => {
       return found?.closedAt === undefined ? undefined : found;
     });
     expect(row).toMatchObject({ end: "lost", closedAt: watched });
+    const told = { generation, how: "lost", knownUntil: watched.toISOString() };
+    await expect.poll(async () => await bench.readEvents()).toContainEqual(["session.ended", told]);
     expect(await bench.plugin.readStatus(alice)).toMatchObject({ status: "disconnected", lastSeen: watched });
     expect(await bench.plugin.readStatus(bob)).toMatchObject({ status: "disconnected", lastSeen: null });
     expect(await bench.sessions.unendedSessions()).toEqual([]);

@@ -3,15 +3,17 @@
  * nobody knows when, so it is said until when they were known to live.
  */
 import type { SessionStore } from "@keyhole/core";
+import type { EventNotes } from "./event-notes.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 
 /** Ends them in the records, as lost, and remembers when their labels were last seen. Rejects when that could not be written. */
 export async function endUnended(deps: {
   readonly registry: SessionRegistry;
   readonly sessions: SessionStore;
+  readonly notes: EventNotes;
   readonly now: () => Date;
 }): Promise<void> {
-  const { registry, sessions } = deps;
+  const { registry, sessions, notes } = deps;
   const watchedUntil = await sessions.watchedUntil();
   const unended = await sessions.unendedSessions();
   const nowMs = deps.now().getTime();
@@ -22,6 +24,7 @@ export async function endUnended(deps: {
       if (registry.living(label).some((session) => session.generation === generation)) return;
       const last = new Date(Math.min(nowMs, Math.max((connectedAt ?? admittedAt).getTime(), watchedUntil?.getTime() ?? 0)));
       const saved = sessions.saveSession({ ...row, closedAt: last, end: "lost" });
+      notes.note("session.ended", label, { generation, how: "lost", knownUntil: last.toISOString() });
       await Promise.all(connectedAt === undefined ? [saved] : [saved, sessions.saveLastSeen(label, last)]);
     }),
   );

@@ -92,7 +92,7 @@ export function createUpkeep(deps: UpkeepDeps): Upkeep {
   async function takeOver(view: FrpsView): Promise<void> {
     await adoption.adopt(view);
     log.info({ event: "sessions.adopted", sessions: registry.size }, "what frps serves is known");
-    await endUnended({ registry, sessions, now }).catch((cause: unknown) =>
+    await endUnended({ registry, sessions, notes: deps.notes, now }).catch((cause: unknown) =>
       log.error({ cause: String(cause) }, "sessions of the former process could not be ended in the records"),
     );
   }
