@@ -49,6 +49,8 @@ async function take(one: Step, label: Label, model: Denials): Promise<void> {
   const nowMs = bench.now.getTime();
   switch (one.kind) {
     case "login": {
+      // A wallet gets one token a second; who signs sooner waits.
+      bench.now = new Date(nowMs + 1000);
       const login = await bench.login(label, await bench.buyToken(label));
       if (typeof login === "string") throw new Error(login);
       Object.assign(model, { client: login, connectedAt: undefined, failedAt: undefined });

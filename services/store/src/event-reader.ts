@@ -41,6 +41,9 @@ export function openEventReader({ path, writer }: { readonly path: string; reado
     path,
     migrations: readMigrations(writer),
     oldestSchema: 1,
+    // Within one process SQLite shares the index of a log among all connections to a file. This one is beside the writer's, or beside
+    // that of who is asked about revocations: kept open, it would hold them to an index that was removed.
+    isKept: false,
     prepare: (db) => (schemaVersion(db) < firstSchema[writer] ? undefined : prepareEventReads(db, writer)),
   });
   return {

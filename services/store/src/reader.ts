@@ -27,8 +27,10 @@ export function openReader<Queries>(options: {
   /** The number of the step that `prepare` cannot do without. */
   oldestSchema: number;
   prepare(db: Database): Queries;
+  /** False: the connection is closed after each read. */
+  isKept?: boolean;
 }): Reader<Queries> {
-  const { path, migrations, oldestSchema, prepare } = options;
+  const { path, migrations, oldestSchema, prepare, isKept = true } = options;
   let live: { readonly db: Database; readonly queries: Queries; readonly files: string | undefined; readonly schema: number } | undefined;
   const file = createFileGlance(path, identifyWithLog);
   let wasSeen = false;
@@ -68,7 +70,9 @@ export function openReader<Queries>(options: {
           throw error;
         }
       }
-      return work(live.queries);
+      const answer = work(live.queries);
+      if (!isKept) drop();
+      return answer;
     } catch (error) {
       drop();
       file.doubt();

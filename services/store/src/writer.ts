@@ -7,6 +7,7 @@
  *
  * After an error of the file or the disk the connection is opened anew at the next use: service resumes without a restart.
  */
+import { rmSync } from "node:fs";
 import { Fault } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { type Durability, markOpen, openForWriting, prepareFile, unmarkOpen } from "./database-file.ts";
@@ -144,6 +145,9 @@ export function openWriter<Queries>(options: {
     if (!emptyLog(connection)) throw new Fault("STORE_UNAVAILABLE", `${path}-wal was removed while in use. Service resumes by itself.`);
     log.warn({ file: path }, "the log (-wal, -shm) of the store was removed while in use; nothing is lost. Never delete it");
     drop();
+    // An index that is there is of a log that has just been emptied, or of one that is gone: who reads made it of what lay there, and
+    // SQLite would believe it. Without it a new one is made of the log as it is, and who reads goes over to that.
+    rmSync(`${path}-shm`, { force: true });
   }
 
   function use<Answer>(tried: "read" | "written", work: (connection: Live<Queries>) => Answer): Answer {
