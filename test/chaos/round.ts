@@ -48,6 +48,9 @@ export async function performRound(stage: Stage, round: Round): Promise<RoundRes
     await awaitInstant(startedAt + step.atMs, signal);
     if (signal.aborted) return;
     if ("what" in step) return await performDeed(stage, step);
+    // Of what an earlier round ended there may be none for a moment.
+    for (let looks = 0; step.target === "frpc" && !stage.people.some((person) => person.clients().length > 0) && looks < 100; looks += 1)
+      await awaitInstant(now() + lookMs, signal);
     const at = now();
     const victim = killTarget(stage, step, started);
     if (victim === undefined) return;
