@@ -30,8 +30,8 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
   const up = new Set<Part>(parts);
   const starts = new Map<Part, Promise<void>>();
   const held = new Set<Part>();
-  /** Pids that we have killed ourselves. */
-  const killed = new Set<number>();
+  /** Parts that we have killed ourselves since they were last started. Not their pids: the system gives those again. */
+  const killed = new Set<Part>();
   let frpsPid = 0;
   let isOver = false;
   for (const part of parts) tell({ kind: "part-up", at: now(), part, pid: keyhole.pidOf(part) });
@@ -43,16 +43,17 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
     const starting = (async () => {
       await awaitInstant(now() + restartMs, signal);
       while (!isEnding() && !held.has(part)) {
+        killed.delete(part);
         tell({ kind: "part-starting", at: now(), part });
         try {
           await keyhole.start(part);
-          if (killed.has(keyhole.pidOf(part))) continue;
+          if (killed.has(part)) continue;
           up.add(part);
           tell({ kind: "part-up", at: now(), part, pid: keyhole.pidOf(part) });
           return;
         } catch (error) {
           if (isEnding()) return;
-          if (!killed.has(keyhole.pidOf(part))) tell({ kind: "part-died", at: now(), part, detail: `it does not start: ${String(error)}` });
+          if (!killed.has(part)) tell({ kind: "part-died", at: now(), part, detail: `it does not start: ${String(error)}` });
           await awaitInstant(now() + againMs, signal);
         }
       }
@@ -76,8 +77,7 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
       tell({ kind: "frps-up", at: now(), pid });
     }
     for (const part of up) {
-      const partPid = keyhole.pidOf(part);
-      if (isAlive(partPid) || killed.has(partPid)) continue;
+      if (isAlive(keyhole.pidOf(part)) || killed.has(part)) continue;
       up.delete(part);
       tell({ kind: "part-died", at: now(), part, detail: keyhole.logOf(part).slice(-1500) });
       restart(part, againMs);
@@ -89,8 +89,8 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
   return {
     kill(part, restartMs) {
       const pid = keyhole.pidOf(part);
-      if (isEnding() || held.has(part) || killed.has(pid) || !isAlive(pid)) return false;
-      killed.add(pid);
+      if (isEnding() || held.has(part) || killed.has(part) || !isAlive(pid)) return false;
+      killed.add(part);
       up.delete(part);
       tell({ kind: "part-killed", at: now(), part });
       process.kill(pid, "SIGKILL");
@@ -109,7 +109,7 @@ export function startKeeper(keyhole: KeyholeParts, options: { readonly tell: Tel
       await starts.get(part);
       const pid = keyhole.pidOf(part);
       if (isEnding() || !isAlive(pid)) return;
-      killed.add(pid);
+      killed.add(part);
       up.delete(part);
       tell({ kind: "part-killed", at: now(), part });
       await keyhole.end(part, "SIGKILL");
