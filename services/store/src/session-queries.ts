@@ -1,9 +1,19 @@
 /**
  * The statements of sessions.db. Instants are Unix milliseconds there, `Date` here; issued_at is whole seconds.
  */
-import { Fault, isSelfSigned, type Label, parseLabel, type SessionEnd, type SessionReader, type SessionRecord } from "@keyhole/core";
+import {
+  type CredentialKind,
+  Fault,
+  isSelfSigned,
+  type Label,
+  parseLabel,
+  type SessionEnd,
+  type SessionReader,
+  type SessionRecord,
+} from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { kinds } from "./credential-kinds.ts";
+import { gatherReads } from "./gathered-reads.ts";
 import { schemaVersion } from "./migrations.ts";
 import { createOperatorReads, prepareOperatorReads } from "./operator-queries.ts";
 
@@ -89,6 +99,14 @@ export type RunSessionQuery = <Answer>(absent: Answer, work: (queries: SessionRe
 
 /** The reading half of the port, for the writer's connection and for a reader's. */
 export function createSessionReads(query: RunSessionQuery): SessionReader {
+  const askNewest = gatherReads((asked: readonly { readonly label: Label; readonly kind: CredentialKind }[]) =>
+    query<readonly (number | undefined)[]>([], ({ newestIssued }) =>
+      asked.map(({ label, kind }) => {
+        const seconds = newestIssued.get(label, kind);
+        return typeof seconds === "number" ? seconds * 1000 : undefined;
+      }),
+    ),
+  );
   return {
     findSession: (label, generation) =>
       query<SessionRecord | undefined>(undefined, ({ session }) => {
@@ -96,12 +114,8 @@ export function createSessionReads(query: RunSessionQuery): SessionReader {
         const row = session.get(label, generation);
         return row && fromRow(label, row);
       }),
-    newestIssuedAt: (label, kind) =>
-      query<Date | undefined>(undefined, (queries) => {
-        // Of the other kinds nothing is written any more, and old rows may say something.
-        const seconds = isSelfSigned(kind) ? queries.newestIssued.get(label, kind) : undefined;
-        return typeof seconds === "number" ? new Date(seconds * 1000) : undefined;
-      }),
+    // Of the other kinds nothing is written any more, and old rows may say something.
+    newestIssuedAt: async (label, kind) => (isSelfSigned(kind) ? toDate(await askNewest({ label, kind })) : undefined),
     highestGeneration: (label) => query(0, ({ highest }) => highest.get(label) ?? 0),
     lastSeen: (label) => query<Date | undefined>(undefined, ({ lastSeen }) => toDate(lastSeen.get(label))),
     recentlySeen: (limit) =>

@@ -42,8 +42,7 @@ export async function openSessionStore(options: {
       return row === undefined ? await stored.findSession(label, generation) : fromRow(label, row);
     },
     async newestIssuedAt(label, kind) {
-      const waiting = buffer.newestIssuedAt(label, kind);
-      const at = await stored.newestIssuedAt(label, kind);
+      const [at, waiting] = [await stored.newestIssuedAt(label, kind), buffer.newestIssuedAt(label, kind)];
       return waiting !== undefined && (at === undefined || at.getTime() < waiting * 1000) ? new Date(waiting * 1000) : at;
     },
     async lastSeen(label) {

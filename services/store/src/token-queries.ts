@@ -4,6 +4,7 @@
 import { type CredentialKind, type Label, parseLabel, type RevocationRecord, type TokenReader, type TokenRecord } from "@keyhole/core";
 import type { Database } from "better-sqlite3";
 import { kinds } from "./credential-kinds.ts";
+import { gatherReads } from "./gathered-reads.ts";
 import { schemaVersion } from "./migrations.ts";
 
 /** Each order looks at this many old rows: more than it adds, so the file stops growing, and no order pays for all. */
@@ -177,18 +178,8 @@ function firstRecords(rows: Iterable<RevocationRow>, limit: number): readonly Re
 type CredentialRecords = Awaited<ReturnType<TokenReader["readCredential"]>>;
 type AsRecord = (label: Label, kind: CredentialKind, row: TokenRow | undefined) => TokenRecord | undefined;
 type Asked = { readonly label: Label; readonly kind: CredentialKind; readonly issuedAt: Date };
-type Waiting = Asked & PromiseWithResolvers<CredentialRecords>;
 
-/** How long logins are gathered before they are looked up, in ms. */
-const gatherMs = 1;
-
-/**
- * Logins that come within a millisecond are looked up together: in a row a look-up costs 3 µs, between other work, with
- * everything it needs gone from the processor's caches, 20 to 60. What it sees is newer for the waiting, not older.
- */
 function createCredentialLookup(query: RunTokenQuery, asRecord: AsRecord): TokenReader["readCredential"] {
-  let waiting: Waiting[] = [];
-
   function lookUp(queries: TokenReads, { label, kind, issuedAt }: Asked): CredentialRecords {
     const seconds = issuedAt.getTime() / 1000;
     const rows = Number.isSafeInteger(seconds) ? queries.sinceIssued.all(label, label, kind, seconds) : [];
@@ -209,23 +200,7 @@ function createCredentialLookup(query: RunTokenQuery, asRecord: AsRecord): Token
     };
   }
 
-  function lookUpAll(): void {
-    const batch = waiting;
-    waiting = [];
-    const nothing = { recorded: undefined, newest: undefined, notBefore: undefined };
-    query((queries) => batch.map((asked) => lookUp(queries, asked))).then(
-      (found) => {
-        for (const [index, { resolve }] of batch.entries()) resolve(found?.[index] ?? nothing);
-      },
-      (fault: unknown) => {
-        for (const { reject } of batch) reject(fault);
-      },
-    );
-  }
-
-  return (label, kind, issuedAt) => {
-    const asked = { label, kind, issuedAt, ...Promise.withResolvers<CredentialRecords>() };
-    if (waiting.push(asked) === 1) setTimeout(lookUpAll, gatherMs);
-    return asked.promise;
-  };
+  const ask = gatherReads((asked: readonly Asked[]) => query((queries) => asked.map((one) => lookUp(queries, one))));
+  const nothing = { recorded: undefined, newest: undefined, notBefore: undefined };
+  return async (label, kind, issuedAt) => (await ask({ label, kind, issuedAt })) ?? nothing;
 }
