@@ -3,11 +3,10 @@
  * has bought, no request is answered by its app any more. The plugin ends sessions and the edge refuses, so both must have
  * been there: after a restart each has a little longer.
  */
-import type { Part } from "../support/keyhole-parts.ts";
+import { createEnforcers } from "./enforcers.ts";
 import type { HistoryEvent } from "./history.ts";
 
 const graceMs = 2000;
-const afterStartMs = 2500;
 
 export type ExpiryRule = {
   tell(event: HistoryEvent): string | undefined;
@@ -25,7 +24,7 @@ export function createExpiryRule(ttlSeconds: number): ExpiryRule {
   const deadlines = new Map<string, number>();
   const bought = new Map<string, number>();
   const underWay = new Map<string, number>();
-  const upSince = new Map<Part, number>();
+  const enforcers = createEnforcers();
   const extend = (label: string, deadline: number): void => void deadlines.set(label, Math.max(deadlines.get(label) ?? 0, deadline));
   const count = (label: string, by: number): void => void underWay.set(label, (underWay.get(label) ?? 0) + by);
 
@@ -34,6 +33,7 @@ export function createExpiryRule(ttlSeconds: number): ExpiryRule {
     deadlineOf: (label) => deadlines.get(label),
     boughtUntil: (label) => bought.get(label) ?? 0,
     tell(event) {
+      enforcers.tell(event);
       switch (event.kind) {
         case "token-asked":
           count(event.label, 1);
@@ -47,23 +47,14 @@ export function createExpiryRule(ttlSeconds: number): ExpiryRule {
           // It may have been recorded, though we were not told.
           else if (event.outcome.kind === "failed" || event.outcome.status >= 500) extend(event.label, event.at + (ttlSeconds + 3) * 1000);
           return undefined;
-        case "part-up":
-          upSince.set(event.part, event.at);
-          return undefined;
-        case "part-killed":
-        case "part-died":
-          upSince.delete(event.part);
-          return undefined;
         case "request": {
           const { label, startedAt, outcome } = event;
           const deadline = deadlines.get(label);
           if (deadline !== undefined && startedAt > deadline + graceMs) judged += 1;
           if (outcome.kind !== "answered" || outcome.status !== 200 || deadline === undefined || (underWay.get(label) ?? 0) > 0)
             return undefined;
-          const pluginSince = upSince.get("plugin");
-          const edgeSince = upSince.get("edge");
-          if (pluginSince === undefined || edgeSince === undefined) return undefined;
-          if (startedAt <= Math.max(deadline + graceMs, pluginSince + afterStartMs, edgeSince + afterStartMs)) return undefined;
+          const bothSince = enforcers.enforceSince();
+          if (bothSince === undefined || startedAt <= Math.max(deadline + graceMs, bothSince)) return undefined;
           return `answered with 200, ${Math.round(startedAt - deadline)} ms after the label's newest token had expired`;
         }
         default:

@@ -4,11 +4,10 @@
  * who was let in before. An order that was recorded while the plugin was away is enforced first when it is back: only then
  * plugin and edge have a moment after their start.
  */
-import type { Part } from "../support/keyhole-parts.ts";
+import { createEnforcers } from "./enforcers.ts";
 import type { HistoryEvent, OrderAnswer } from "./history.ts";
 
 const enforcedWithinMs = 2000;
-const afterStartMs = 2500;
 
 /** What holds for a label, and since when it must. */
 type Held = { readonly since: number; readonly isEnforced: boolean };
@@ -24,7 +23,7 @@ export type OrderRule = {
 export function createOrderRule(): OrderRule {
   let judged = 0;
   const labels = new Map<string, State>();
-  const upSince = new Map<Part, number>();
+  const enforcers = createEnforcers();
   const stateOf = (label: string): State => {
     const state = labels.get(label) ?? { issued: new Map(), revoked: undefined, block: undefined };
     labels.set(label, state);
@@ -38,9 +37,8 @@ export function createOrderRule(): OrderRule {
 
   function isInForce({ since, isEnforced }: Held, startedAt: number): boolean {
     if (isEnforced) return startedAt > since;
-    const [plugin, edge] = [upSince.get("plugin"), upSince.get("edge")];
-    if (plugin === undefined || edge === undefined) return false;
-    return startedAt > Math.max(since + enforcedWithinMs, plugin + afterStartMs, edge + afterStartMs);
+    const bothSince = enforcers.enforceSince();
+    return bothSince !== undefined && startedAt > Math.max(since + enforcedWithinMs, bothSince);
   }
 
   function judge(event: HistoryEvent & { readonly kind: "request" }): string | undefined {
@@ -59,19 +57,13 @@ export function createOrderRule(): OrderRule {
   return {
     judged: () => judged,
     tell(event) {
+      enforcers.tell(event);
       switch (event.kind) {
         case "client-started": {
           const state = stateOf(event.label);
           state.issued = new Map([...state.issued, [event.client, event.issuedAt]]);
           return undefined;
         }
-        case "part-up":
-          upSince.set(event.part, event.at);
-          return undefined;
-        case "part-killed":
-        case "part-died":
-          upSince.delete(event.part);
-          return undefined;
         case "order-asked":
           if (event.what === "unblock") stateOf(event.label).block = undefined;
           return undefined;
