@@ -15,6 +15,7 @@ import type { EventReader } from "@keyhole/store";
 import type { Foundation } from "../parts/foundation.ts";
 import { createEventOutbox } from "./event-outbox.ts";
 import { createKeyWatch } from "./key-watch.ts";
+import { readOr } from "./read-or.ts";
 import { deriveSettingsInForce, findChangedSettings, keepLastTold, readLastTold } from "./settings-in-force.ts";
 import { parseObject } from "./verify-chain.ts";
 
@@ -139,14 +140,4 @@ async function readFormerDigest(own: EventReader): Promise<string | undefined> {
   const [started] = await readOr([], () => own.newestOf("process.started", 1));
   const digest = started === undefined ? undefined : parseObject(started.detail)["config"];
   return typeof digest === "string" ? digest : undefined;
-}
-
-/** What cannot be read now is as good as not there: nothing may keep a part from starting that only tells of it. */
-async function readOr<Answer>(absent: Answer, read: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await read();
-  } catch (fault) {
-    if (!(fault instanceof Fault)) throw fault;
-    return absent;
-  }
 }

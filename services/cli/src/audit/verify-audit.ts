@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { type EventWriter, Fault } from "@keyhole/core";
 import { type EventReader, openEventReader } from "@keyhole/store";
 import { openCheckpointVerifier } from "../state/audit-key.ts";
+import { readOr } from "./read-or.ts";
 import { type Anchor, type ChainReport, readAnchors, verifyChain } from "./verify-chain.ts";
 
 /** Who writes a chain, in the order in which they are told of. */
@@ -55,14 +56,5 @@ async function verifyOrTell(writer: EventWriter, verify: () => Promise<ChainRepo
     if (!(fault instanceof Fault)) throw fault;
     const nothing = { from: undefined, to: undefined, head: undefined, base: undefined, restoredAt: [] };
     return { writer, rows: 0, ...nothing, flaws: [{ sequence: 0, flaw: "unreadable", fact: fault.message }], flawCount: 1 };
-  }
-}
-
-async function readOr<Answer>(absent: Answer, read: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await read();
-  } catch (fault) {
-    if (!(fault instanceof Fault)) throw fault;
-    return absent;
   }
 }

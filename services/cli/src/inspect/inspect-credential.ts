@@ -5,6 +5,7 @@ import {
   deriveUnrecordedEnd,
   isRevoked,
   isSelfSigned,
+  latest,
   type Refusal,
   type SessionReader,
   type TokenReader,
@@ -91,9 +92,4 @@ export async function inspectCredential(
     // The plugin reads its form, and so its time, first.
     refusal: proved.untimely ?? (verdict.granted ? undefined : verdict.refusal),
   };
-}
-
-function latest(first: Date | undefined, second: Date | undefined): Date | undefined {
-  if (first === undefined || second === undefined) return first ?? second;
-  return first < second ? second : first;
 }

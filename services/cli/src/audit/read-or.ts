@@ -1,0 +1,12 @@
+/** What a store cannot tell now is as good as not there, where the chains are only told of. */
+import { Fault } from "@keyhole/core";
+
+/** Resolves to `absent` when the store says that it cannot be read; whatever else is thrown goes on. */
+export async function readOr<Answer>(absent: Answer, read: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await read();
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault;
+    return absent;
+  }
+}
