@@ -4,6 +4,7 @@
  */
 export { createTokenApp, type TokenApp, type TokenAppStats } from "./app.ts";
 export { renderOpenApi } from "./openapi.ts";
+export { readJsonObject } from "./request-body.ts";
 export {
   type CanaryReport,
   type CanaryStage,
