@@ -65,6 +65,12 @@ export type Manifest = z.infer<typeof manifestForm>;
 /** One file of it. */
 export type ManifestFile = Manifest["files"][number];
 
+/** How far the chain of a store goes, in words. */
+export function describeChain({ head }: NonNullable<Manifest["stores"][StoreName]>): string {
+  if (head === null) return "no events";
+  return `${head.sequence} ${head.sequence === 1 ? "event" : "events"}, the newest ${head.hash}`;
+}
+
 /** No manifest is longer. */
 export const manifestBytes = 32 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 /** `keyhole backup FILE`: both stores in one file, taken while everything runs. Progress goes to standard error. */
-import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
+import { countSecretKeys, describeChain, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type TakenBackup, takeBackup } from "../backup/take-backup.ts";
 import { loadConfig } from "../config/load-config.ts";
@@ -39,7 +39,7 @@ export function renderBackup({ file, bytes, manifest }: TakenBackup): string {
     lines.push(
       facts === undefined
         ? `  ${fileOf(store).padEnd(12)} is not there: nothing has ever been recorded in it`
-        : `  ${fileOf(store).padEnd(12)} ${size} bytes, ${facts.head === null ? "no events" : `${facts.head.sequence} events, the newest ${facts.head.hash}`}`,
+        : `  ${fileOf(store).padEnd(12)} ${size} bytes, ${describeChain(facts)}`,
     );
   }
   const keys = countSecretKeys(manifest);

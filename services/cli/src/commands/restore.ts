@@ -1,7 +1,7 @@
 /** `keyhole restore FILE`: puts a backup in place and says what everybody must do now. `--check` only looks at it. */
 import { existsSync } from "node:fs";
 import { Fault } from "@keyhole/core";
-import { countSecretKeys, fileOf, storeNames } from "../backup/backup-form.ts";
+import { countSecretKeys, describeChain, fileOf, storeNames } from "../backup/backup-form.ts";
 import { createProgress } from "../backup/progress.ts";
 import { type CheckedBackup, checkBackup, type RestoredState, restoreBackup } from "../backup/restore-backup.ts";
 import { listKept } from "../backup/restore-swap.ts";
@@ -67,12 +67,7 @@ const renderCheckedJson = ({ file, id, manifest }: CheckedBackup): string =>
 export function renderChecked({ file, manifest }: CheckedBackup): string {
   const stores = storeNames.flatMap((store) => {
     const facts = manifest.stores[store];
-    const head = facts?.head ?? undefined;
-    return facts === undefined
-      ? []
-      : [
-          `  ${fileOf(store).padEnd(12)} schema ${facts.schema}, ${head === undefined ? "no events" : `${head.sequence} events, the newest ${head.hash}`}`,
-        ];
+    return facts === undefined ? [] : [`  ${fileOf(store).padEnd(12)} schema ${facts.schema}, ${describeChain(facts)}`];
   });
   return `${[
     `${file} is good: taken ${manifest.takenAt} by Keyhole ${manifest.version}`,
