@@ -115,13 +115,23 @@ it.each([
   },
 );
 
-it("7: frps without a descriptor left: it serves again when there is one", async () => {
+it("7: frps without a descriptor left: it serves again when there is one, and the supervisor says so", async () => {
   const pid = keyhole.frpsPid();
+  const from = keyhole.logOf("supervisor").length;
+  const tellings = (event: string): string[] =>
+    keyhole
+      .logOf("supervisor")
+      .slice(from)
+      .split("\n")
+      .filter((line) => line.includes(event) && line.includes('"of":"frps"'));
   const limit = countDescriptors(pid) + 30;
   const former = readSoftLimit(pid);
   setLimit(pid, limit);
   using held = await exhaust(pid, readPort("frps.bindPort"), limit);
   const { cpu, open } = await observeAtLimit(pid);
+  await waitForFact("the supervisor says that frps has none", () => tellings("descriptors.scarce")[0]);
+  const problemsOf = (part: string) => keyhole.readStatus().parts.find((each) => each.part === part)?.status?.problems;
+  expect(problemsOf("supervisor")).toContainEqual(expect.stringMatching(/^frps has \d+ of \d+ file descriptors open/));
   held[Symbol.dispose]();
   setLimit(pid, former);
   const releasedAt = performance.now();
@@ -132,6 +142,8 @@ it("7: frps without a descriptor left: it serves again when there is one", async
   console.info(
     `frps: ${open} of ${limit} open at the least, ${(cpu * 100).toFixed(0)} % CPU at the limit, ${Math.round(performance.now() - releasedAt)} ms to serve`,
   );
+  await waitForFact("the supervisor says that there are enough again", () => tellings("descriptors.enough")[0]);
+  expect(tellings("descriptors.scarce")).toHaveLength(1);
   expect(keyhole.frpsPid()).toBe(pid);
   expect([cpu < 0.5, open >= limit - 2]).toEqual([true, true]);
 });

@@ -14,7 +14,7 @@ import { withCanaryFacts } from "./canary/canary-facts.ts";
 import { createCommitTimes } from "./commit-times.ts";
 import type { Config } from "./config/settings.ts";
 import type { Log } from "./log.ts";
-import type { MetricSources } from "./metric-definitions.ts";
+import type { MetricSources } from "./metric-sources.ts";
 import { createMetrics, startMetrics } from "./metrics.ts";
 import { type EdgePart, startEdgePart } from "./parts/edge-part.ts";
 import { type Foundation, openFoundation } from "./parts/foundation.ts";
@@ -145,7 +145,13 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
   const pluginPart = stack.use(await startPluginPart(foundation, { runtime: edge.runtime, tokens }));
   const { plugin, sessions, readCommits } = pluginPart;
   pushing.resolve(() => plugin.pushAll());
-  stack.use(await openMetrics(foundation, { plugin: plugin.stats, commits: () => ({ sessions: readCommits() }) }));
+  stack.use(
+    await openMetrics(foundation, {
+      plugin: plugin.stats,
+      clockBehindMs: pluginPart.clock.behindMs,
+      commits: () => ({ sessions: readCommits() }),
+    }),
+  );
   const readFacts = () => readPluginFacts(foundation, { ...pluginPart, edgeIsThere: edge.isThere() });
   const readPart = createReadPart("plugin", world, startedAt, readFacts);
   const admin = stack.use(await openAdmin(foundation, { plugin, sessions, tokens, readPart }));
@@ -161,11 +167,12 @@ const startPlugin: Start = async (foundation, { startedAt }) => {
 const startSupervisor: Start = async (foundation, { startedAt, askToStop }) => {
   const { world } = foundation;
   await using stack = new AsyncDisposableStack();
-  const { supervisor, binaries } = stack.use(await startSupervisorPart(foundation));
+  const part = stack.use(await startSupervisorPart(foundation));
+  const { supervisor, binaries } = part;
   const canary = stack.use(await startCanary(foundation, binaries.frpc));
   stack.use(await openMetrics(foundation, { frps: () => supervisor.status(), canary: () => canary?.stats() }));
   const app = createPartApp("supervisor", world, startedAt, () =>
-    withCanaryFacts(readSupervisorFacts(supervisor), canary?.report(), world.now()),
+    withCanaryFacts(readSupervisorFacts(part), canary?.report(), world.now()),
   );
   serveCanary(app, () => canary?.report());
   app.post("/stop", async (c) => {
@@ -175,7 +182,7 @@ const startSupervisor: Start = async (foundation, { startedAt, askToStop }) => {
     return c.json({ pid: pid ?? null });
   });
   stack.use(await openPartSocket(foundation, "supervisor", app));
-  return keepRunning(stack, readSupervisorFacts(supervisor).summary);
+  return keepRunning(stack, readSupervisorFacts(part).summary);
 };
 
 const starters: Readonly<Record<PartName, Start>> = {

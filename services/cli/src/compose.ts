@@ -66,7 +66,9 @@ export async function startKeyhole(config: Config, world: World, component: (nam
   const readPluginPart = (): Promise<PartFacts> => readPluginFacts(foundation, { ...pluginPart, edgeIsThere: undefined });
   const readPart = createReadPart("plugin", world, startedAt, readPluginPart);
   const admin = stack.use(await openAdmin(foundation, { plugin, sessions, tokens, readPart }));
-  const { supervisor, binaries } = stack.adopt(await startSupervisorPart(foundation), (part) => part.supervisor.stop());
+  const supervisorPart = stack.use(await startSupervisorPart(foundation));
+  const { supervisor, binaries } = supervisorPart;
+  stack.defer(() => supervisor.stop());
   await awaitFrps(supervisor, signal);
   await plugin.reconcile();
   // frps says nothing when it dies: the sooner the sessions know, the sooner visitors get an honest answer.
@@ -95,6 +97,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     version: world.version,
     sources: {
       plugin: plugin.stats,
+      clockBehindMs: pluginPart.clock.behindMs,
       frps: () => supervisor.status(),
       edge: () => edge.stats(),
       token: tokenStats,
@@ -108,7 +111,7 @@ export async function startKeyhole(config: Config, world: World, component: (nam
     edge: () => readEdgeFacts(foundation, edgePart),
     token: () => readTokenFacts(foundation, tokenPart, () => tokens.check()),
     plugin: readPluginPart,
-    supervisor: () => withCanaryFacts(readSupervisorFacts(supervisor), canary?.report(), world.now()),
+    supervisor: () => withCanaryFacts(readSupervisorFacts(supervisorPart), canary?.report(), world.now()),
   };
   for (const part of partNames) {
     const app = createPartApp(part, world, startedAt, facts[part]);

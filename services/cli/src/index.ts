@@ -5,6 +5,7 @@ export { type Keyhole, type KeyholeUrls, startKeyhole } from "./compose.ts";
 export { loadConfig, parseConfig } from "./config/load-config.ts";
 export { type Config, configurationRows, type SettingKey } from "./config/settings.ts";
 export { createLog, type Log } from "./log.ts";
-export { type MetricSources, metricRows } from "./metric-definitions.ts";
+export { metricRows } from "./metric-definitions.ts";
+export type { MetricSources } from "./metric-sources.ts";
 export { createMetrics } from "./metrics.ts";
 export { createWorld, type World } from "./world.ts";

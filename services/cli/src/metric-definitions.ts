@@ -4,29 +4,9 @@
  * address, a label of a wallet or a client.
  */
 import { type HistogramFigures, refusalCodes } from "@keyhole/core";
-import type { EdgeStats } from "@keyhole/edge";
-import { evictionStages, type PluginStats } from "@keyhole/plugin";
+import { evictionStages } from "@keyhole/plugin";
 import { canaryStages } from "@keyhole/token";
-import type { CanaryStats } from "./canary/canary-record.ts";
-import type { CommitFigures } from "./commit-times.ts";
-
-/** Where the figures come from: of the parts that this process is. Each is asked once a scrape. */
-export type MetricSources = {
-  readonly plugin?: () => Pick<PluginStats, "sessions" | "connected" | "refusals" | "figures">;
-  readonly token?: () => {
-    readonly answers: Readonly<Record<string, number>>;
-    /** `scheme result`. */
-    readonly verifications: ReadonlyMap<string, number>;
-  };
-  readonly frps?: () => { readonly state: string; readonly restarts: number };
-  readonly edge?: () => EdgeStats;
-  /** Undefined while there is no canary. */
-  readonly canary?: () => CanaryStats | undefined;
-  /** The configuration's file says something else by now. */
-  readonly isConfigOutdated?: () => boolean;
-  /** By the file's name without its ending. */
-  readonly commits?: () => Readonly<Record<string, CommitFigures>>;
-};
+import type { MetricSources } from "./metric-sources.ts";
 
 /** The values of a metric's labels in the order of the definition, and what was counted. */
 type Sample = { readonly values: readonly string[]; readonly value: number | HistogramFigures };
@@ -270,6 +250,13 @@ export const metricDefinitions: readonly MetricDefinition[] = [
     help: "What the control port refused for an address's limits.",
     labels: { what: { values: ["connection", "login"] } },
     read: ({ edge }) => byName(edge && { connection: edge().refusedConnectionsTotal, login: edge().limitedLoginsTotal }),
+  },
+  {
+    name: "keyhole_clock_behind_seconds",
+    type: "gauge",
+    help: "How far the clock is behind what it has been: who bought a token meanwhile waits as long. 0 while all is well.",
+    labels: none,
+    read: ({ clockBehindMs }) => only(clockBehindMs && clockBehindMs() / 1000),
   },
   {
     name: "keyhole_config_restart_required",

@@ -1,6 +1,7 @@
 import { createHistogram, refusalCodes } from "@keyhole/core";
 import { expect, it } from "vitest";
-import { type MetricSources, metricDefinitions } from "./metric-definitions.ts";
+import { metricDefinitions } from "./metric-definitions.ts";
+import type { MetricSources } from "./metric-sources.ts";
 import { createMetrics } from "./metrics.ts";
 
 const noTime = createHistogram([1]).read();

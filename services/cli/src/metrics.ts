@@ -3,7 +3,8 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Fault, type HistogramFigures } from "@keyhole/core";
 import { collectDefaultMetrics, Gauge, type Metric, Registry } from "prom-client";
-import { type MetricDefinition, type MetricSources, metricDefinitions } from "./metric-definitions.ts";
+import { type MetricDefinition, metricDefinitions } from "./metric-definitions.ts";
+import type { MetricSources } from "./metric-sources.ts";
 
 /** A line of a scrape. */
 type Line = { readonly metricName?: string; readonly labels: Readonly<Record<string, string | number>>; readonly value: number };

@@ -13,9 +13,9 @@ import {
 } from "@keyhole/core";
 import type { EventReader } from "@keyhole/store";
 import type { Foundation } from "../parts/foundation.ts";
+import { readOr } from "../read-or.ts";
 import { createEventOutbox } from "./event-outbox.ts";
 import { createKeyWatch } from "./key-watch.ts";
-import { readOr } from "./read-or.ts";
 import { deriveSettingsInForce, findChangedSettings, keepLastTold, readLastTold } from "./settings-in-force.ts";
 import { parseObject } from "./verify-chain.ts";
 

@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { type EventWriter, Fault } from "@keyhole/core";
 import { type EventReader, openEventReader } from "@keyhole/store";
+import { readOr } from "../read-or.ts";
 import { openCheckpointVerifier } from "../state/audit-key.ts";
-import { readOr } from "./read-or.ts";
 import { type Anchor, type ChainReport, readAnchors, verifyChain } from "./verify-chain.ts";
 
 /** Who writes a chain, in the order in which they are told of. */

@@ -1,12 +1,12 @@
 /** What each part says about itself when `keyhole status` asks. */
 import { signatureBackends } from "@keyhole/core";
 import type { Plugin } from "@keyhole/plugin";
-import type { Supervisor } from "@keyhole/supervisor";
 import { printAddress } from "../listeners.ts";
 import type { PartFacts } from "../sockets/part-status.ts";
 import type { EdgePart } from "./edge-part.ts";
 import type { Foundation } from "./foundation.ts";
 import type { PluginPart } from "./plugin-part.ts";
+import type { SupervisorPart } from "./supervisor-part.ts";
 import { checkStore, type TokenPart } from "./token-part.ts";
 
 /** frps's own word is as old as this when something keeps us from hearing it. */
@@ -55,7 +55,7 @@ export async function readTokenFacts(
 /** The plugin's. `edgeIsThere` undefined: the edge is in the same process. */
 export async function readPluginFacts(
   foundation: Foundation,
-  parts: Pick<PluginPart, "plugin" | "readRates" | "checkStore"> & { readonly edgeIsThere: boolean | undefined },
+  parts: Pick<PluginPart, "plugin" | "readRates" | "checkStore" | "clock"> & { readonly edgeIsThere: boolean | undefined },
 ): Promise<PartFacts> {
   const { sessions, connected, reconciledAt, isFrpsThere, gateway } = parts.plugin.stats();
   const store = await checkStore(parts.checkStore);
@@ -73,6 +73,11 @@ export async function readPluginFacts(
     problems.push("the edge cannot be reached: changes wait in its map files until it is back. Is the edge running?");
   if (gateway !== undefined && gateway !== "closed")
     problems.push("the Vana gateway does not answer: claims that need its word are refused. Is vana.gatewayUrl right, and up?");
+  const behindMs = parts.clock.behindMs();
+  if (behindMs > 0)
+    problems.push(
+      `the clock is ${seconds(behindMs)} behind what it was: who bought a token meanwhile waits as long (TOKENS_TOO_FAST, TOKEN_NOT_YET_VALID). If it is wrong now, set it right: timedatectl`,
+    );
   if (!store.ok)
     problems.push(`sessions.db cannot be written (${store.detail}): logins go on, history is lost. The log of this part says why.`);
   return {
@@ -95,8 +100,19 @@ export async function readPluginFacts(
 }
 
 /** The supervisor's: that is, frps's. */
-export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
+export function readSupervisorFacts({ supervisor, frpsDescriptors }: Pick<SupervisorPart, "supervisor" | "frpsDescriptors">): PartFacts {
   const { state, pid, since, restarts, lastExit, adopted, replaced, misses } = supervisor.status();
+  const problems: string[] = [];
+  if (state !== "ready") problems.push(`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`);
+  else if (misses > 0)
+    problems.push(
+      "frps does not answer: it may be frozen or overloaded. If it stays silent it is killed and started again within ten seconds.",
+    );
+  const scarce = frpsDescriptors.scarce();
+  if (scarce !== undefined)
+    problems.push(
+      `frps has ${scarce.open} of ${scarce.limit} file descriptors open: beyond that no client and no visitor gets in. Raise the supervisor's LimitNOFILE.`,
+    );
   return {
     summary: `frps is ${state}${pid === undefined ? "" : ` (pid ${pid}${adopted ? ", taken over" : ""})`}, ${count(restarts, "restart")}`,
     facts: {
@@ -108,12 +124,7 @@ export function readSupervisorFacts(supervisor: Supervisor): PartFacts {
       ...(lastExit === undefined ? {} : { lastExit }),
       ...(replaced === undefined ? {} : { replacedFor: replaced }),
     },
-    problems:
-      state !== "ready"
-        ? [`frps is ${state}: no tunnel serves. ${lastExit ?? "It is being started."}`]
-        : misses > 0
-          ? ["frps does not answer: it may be frozen or overloaded. If it stays silent it is killed and started again within ten seconds."]
-          : [],
+    problems,
   };
 }
 

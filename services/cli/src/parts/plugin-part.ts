@@ -4,9 +4,11 @@ import { createDoor, type EdgeRuntime } from "@keyhole/edge";
 import { createDashboard, FrpFault, kick } from "@keyhole/frp";
 import { type Plugin, type ReadFrps, startPlugin } from "@keyhole/plugin";
 import { openAuditedSessionStore } from "../audit/audited-stores.ts";
+import { type ClockWatch, startClockWatch } from "../clock-watch.ts";
 import { type CommitFigures, createCommitTimes } from "../commit-times.ts";
 import { loopback } from "../listeners.ts";
 import { openRates, type ReadRates, sumOf } from "../rates.ts";
+import { readOr } from "../read-or.ts";
 import { openKeyRing } from "../state/key-files.ts";
 import { openVerifyKeys } from "../state/signing-keys.ts";
 import { readStellarAddress } from "../state/stellar-server.ts";
@@ -18,6 +20,7 @@ export type PluginPart = AsyncDisposable & {
   readonly plugin: Plugin;
   readonly sessions: SessionReader;
   readonly readRates: ReadRates<"logins" | "refusals">;
+  readonly clock: Pick<ClockWatch, "behindMs">;
   checkStore(): Promise<void>;
   readCommits(): CommitFigures;
 };
@@ -34,6 +37,7 @@ export async function startPluginPart(
   await using stack = new AsyncDisposableStack();
   const { timeCommit, read: readCommits } = createCommitTimes(world.monotonicMs);
   const { sessions, trail } = stack.use(await openAuditedSessionStore(foundation, timeCommit));
+  const clock = stack.use(startClockWatch({ now, until: await readOr(undefined, () => sessions.watchedUntil()), log }));
   const dashboard = createDashboard({
     port: portOf("frps.dashboardPort"),
     user: dashboardUser,
@@ -86,6 +90,7 @@ export async function startPluginPart(
     plugin,
     sessions,
     readRates,
+    clock,
     checkStore: () => sessions.check(),
     readCommits,
     [Symbol.asyncDispose]: () => running.disposeAsync(),

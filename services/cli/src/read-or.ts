@@ -1,4 +1,4 @@
-/** What a store cannot tell now is as good as not there, where the chains are only told of. */
+/** What a store cannot tell now is as good as not there, for whoever only tells of it: nothing may keep a part from starting for that. */
 import { Fault } from "@keyhole/core";
 
 /** Resolves to `absent` when the store says that it cannot be read; whatever else is thrown goes on. */
