@@ -60,6 +60,45 @@ describe("2: a thief with the first token, after the owner has renewed while con
   });
 });
 
+describe("2: within the second in which a token is bought, whose issued-at tells no more than the second", () => {
+  /** To so many milliseconds of the next second. */
+  const turnTo = (ms: number): void => {
+    bench.now = new Date((Math.floor(bench.now.getTime() / 1000) + 1) * 1000 + ms);
+  };
+  const later = (ms: number): void => {
+    bench.now = new Date(bench.now.getTime() + ms);
+  };
+
+  it("who was displaced before gains no rank by it", async () => {
+    const first = await bench.buyToken(alice);
+    const older = await connect(alice, first, "", "127.0.0.1:40000");
+    aMinuteLater();
+    const second = await bench.buyToken(alice);
+    turnTo(300);
+    const newer = await connect(alice, second, "", "127.0.0.1:40001");
+    later(500);
+    await bench.buyToken(alice);
+    later(100);
+    expect(await bench.login(alice, first, older.ticket, "127.0.0.1:40002")).toMatch(/^REPLACED_BY_NEWER_CLIENT/);
+    expect(bench.kicked).toEqual([older.ticket]);
+    expect(await bench.login(alice, second, newer.ticket, "127.0.0.1:40001")).toMatchObject({ ticket: newer.ticket });
+  });
+
+  it("who was gone before gains no rank by it", async () => {
+    const first = await bench.buyToken(alice);
+    const thief = await connect(alice, first, "", "127.0.0.1:40000");
+    aMinuteLater();
+    const second = await bench.buyToken(alice);
+    turnTo(300);
+    await bench.closeProxy(thief);
+    const owner = await connect(alice, second, "", "127.0.0.1:40001");
+    later(500);
+    await bench.buyToken(alice);
+    expect(await bench.login(alice, first, thief.ticket, "127.0.0.1:40002")).toMatch(/^NEWER_CREDENTIAL_IN_USE/);
+    expect(await bench.login(alice, second, owner.ticket, "127.0.0.1:40001")).toMatchObject({ ticket: owner.ticket });
+  });
+});
+
 describe("deadlines", () => {
   it("12: of many at once every one is enforced at the edge before the first slow kick is over", async () => {
     const labels = Array.from({ length: 5 }, (_, index) => parseLabel(`0x${String(index + 1).padStart(40, "0")}`) as Label);

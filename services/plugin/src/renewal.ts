@@ -5,6 +5,9 @@
 import type { SessionRecord, TokenRecord } from "@keyhole/core";
 import type { Session } from "./session-registry.ts";
 
+/** Of whole seconds. */
+const issuedAtStepMs = 1000;
+
 /** Raises the session's deadline, and its issued-at if it lived when the token was bought. False when nothing changed. */
 export function renew(session: Session, newest: TokenRecord | undefined): boolean {
   if (newest === undefined || newest.kind !== session.kind) return false;
@@ -16,14 +19,17 @@ export function renew(session: Session, newest: TokenRecord | undefined): boolea
   return true;
 }
 
-/** What was bought while the recorded session lived counts for it, also when nobody asked for the label meanwhile. */
+/**
+ * What was bought while the recorded session lived counts for it, also when nobody asked for the label meanwhile. Issued-at tells no
+ * more than the second: what was bought in the one in which it ended may have been bought after that. Who was displaced had all
+ * counted that was its own: a newcomer is judged by it.
+ */
 export function renewedIssuedAt(former: SessionRecord, newest: TokenRecord | undefined): Date {
-  const isIts =
-    newest !== undefined &&
-    newest.kind === former.kind &&
-    newest.issuedAt >= former.admittedAt &&
-    (former.closedAt === undefined || newest.issuedAt <= former.closedAt);
-  return isIts ? latest(former.issuedAt, newest.issuedAt) : former.issuedAt;
+  if (newest === undefined || newest.kind !== former.kind || former.end === "displaced") return former.issuedAt;
+  const { admittedAt, closedAt, issuedAt } = former;
+  const isWithinItsLife =
+    newest.issuedAt >= admittedAt && (closedAt === undefined || newest.issuedAt.getTime() + issuedAtStepMs <= closedAt.getTime());
+  return isWithinItsLife ? latest(issuedAt, newest.issuedAt) : issuedAt;
 }
 
 const latest = (first: Date, second: Date): Date => (second > first ? second : first);
