@@ -77,6 +77,13 @@ test("every link of a README to a file of the project leads somewhere", () => {
   expect(dead).toEqual([]);
 });
 
+test("no document holds two versions of itself that a merge left beside each other", () => {
+  const torn = listFiles(".", [".md"]).filter((path) =>
+    /^\W*(?:<{7}|>{7}|(?:> ){7}|\|{7}|={7}) ?(?:ours|theirs|base|HEAD)?/m.test(readDocument(path)),
+  );
+  expect(torn).toEqual([]);
+});
+
 test("the root README stays short enough to be read", () => {
   // Generated tables are looked up, not read.
   const prose = readDocument("README.md").replace(/<!-- table:[\s\S]*?<!-- \/table -->/g, "");
