@@ -2,6 +2,7 @@
 import { type KeyholeParts, startKeyholeParts } from "../support/keyhole-parts.ts";
 import { findProcessesOf } from "../support/keyhole-process.ts";
 import { awaitInstant } from "./await-instant.ts";
+import { createEvidence } from "./evidence.ts";
 import { type HistoryEvent, now, targets } from "./history.ts";
 import { startKeeper } from "./keeper.ts";
 import { takeLastLook } from "./last-look.ts";
@@ -64,14 +65,20 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   const startedAt = now();
   const oracle = createOracle({ ttlSeconds });
   const seen = { proofsRefused: 0, expiries: new Set<string>() };
+  const evidence = createEvidence();
+  let subject: KeyholeParts | undefined;
   const tell = (event: HistoryEvent): void => {
     // Ctrl-C reaches every process of the terminal: what ends then was not killed, and is no news.
     if (signal.aborted) return;
     const before = oracle.violations.length;
+    evidence.note(event);
     oracle.tell(event);
     note(event, oracle, seen);
     for (const { rule, what, label } of oracle.violations.slice(before))
       if (before < hopeless) say(`VIOLATION (${rule}${label === undefined ? "" : `, ${label}`}): ${what}`);
+    const [first] = oracle.violations;
+    if (before === 0 && first !== undefined && subject !== undefined)
+      for (const line of evidence.tell(first.label, subject)) say(`  ${line}`);
   };
   const counts: Counts = {
     kills: Object.fromEntries(targets.map((target) => [target, 0])) as Counts["kills"],
@@ -83,6 +90,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosResult> {
   {
     await using keyhole = await startKeyholeParts({ heldSockets: true, settings });
     dir = keyhole.dir;
+    subject = keyhole;
     say(`everything is up in ${dir}`);
     await using keeper = startKeeper(keyhole, { tell, signal });
     await using stack = new AsyncDisposableStack();

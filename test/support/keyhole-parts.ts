@@ -159,7 +159,8 @@ export async function startKeyholeParts(
       if (isAlive(pidOf(part))) process.kill(pidOf(part), "SIGCONT");
       await end(part, "SIGTERM").catch(() => end(part, "SIGKILL"));
     }
-    spawnSync(process.execPath, [main, "supervisor", "--stop", "--config", configFile], { cwd: dir, env: { PATH: process.env.PATH } });
+    const stop = [main, "supervisor", "--stop", "--config", configFile];
+    const { stderr } = spawnSync(process.execPath, stop, { cwd: dir, env: { PATH: process.env.PATH }, encoding: "utf8" });
     holder?.end();
     await relay?.[Symbol.asyncDispose]();
     for (const part of parts) recordLog(part, logOf(part));
@@ -167,7 +168,7 @@ export async function startKeyholeParts(
     const left = await awaitNobodyLeft(dir);
     for (const { pid } of left) process.kill(pid, "SIGKILL");
     folder[Symbol.dispose]();
-    if (left.length > 0) throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join("; ")}`);
+    if (left.length > 0) throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join("; ")}; ${stderr}`);
   };
 
   try {
