@@ -160,15 +160,17 @@ export async function startKeyholeParts(
       await end(part, "SIGTERM").catch(() => end(part, "SIGKILL"));
     }
     const stop = [main, "supervisor", "--stop", "--config", configFile];
-    const { stderr } = spawnSync(process.execPath, stop, { cwd: dir, env: { PATH: process.env.PATH }, encoding: "utf8" });
+    const { stdout, stderr } = spawnSync(process.execPath, stop, { cwd: dir, env: { PATH: process.env.PATH }, encoding: "utf8" });
     holder?.end();
     await relay?.[Symbol.asyncDispose]();
     for (const part of parts) recordLog(part, logOf(part));
     recordStateDirectory(stateDir);
     const left = await awaitNobodyLeft(dir);
     for (const { pid } of left) process.kill(pid, "SIGKILL");
+    const said = logOf("supervisor").slice(-2000);
     folder[Symbol.dispose]();
-    if (left.length > 0) throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join("; ")}; ${stderr}`);
+    if (left.length === 0) return;
+    throw new Error(`left running: ${left.map(({ pid, command }) => `${pid} ${command}`).join("; ")}; ${stdout}${stderr}${said}`);
   };
 
   try {
