@@ -84,6 +84,25 @@ describe("2: within the second in which a token is bought, whose issued-at tells
     expect(await bench.login(alice, second, newer.ticket, "127.0.0.1:40001")).toMatchObject({ ticket: newer.ticket });
   });
 
+  it("who was cut off afterwards has its rank by it, and displaces a thief with the first token", async () => {
+    const first = await bench.buyToken(alice);
+    const owner = await connect(alice, first, "", "127.0.0.1:40000");
+    turnTo(100);
+    const renewed = Math.floor(bench.now.getTime() / 1000);
+    await bench.buyToken(alice);
+    later(300);
+    await bench.closeProxy(owner);
+    const generation = await bench.sessions.highestGeneration(alice);
+    await waitForFact("it counts for the owner", async () => {
+      const issuedAt = (await bench.sessions.findSession(alice, generation))?.issuedAt;
+      return issuedAt?.getTime() === renewed * 1000 ? true : undefined;
+    });
+    later(300);
+    const thief = await connect(alice, first, "", "127.0.0.1:40001");
+    expect(await bench.login(alice, first, owner.ticket, "127.0.0.1:40002")).toMatchObject({ ticket: owner.ticket });
+    expect(bench.kicked).toEqual([thief.ticket]);
+  });
+
   it("who was gone before gains no rank by it", async () => {
     const first = await bench.buyToken(alice);
     const thief = await connect(alice, first, "", "127.0.0.1:40000");
@@ -94,7 +113,7 @@ describe("2: within the second in which a token is bought, whose issued-at tells
     const owner = await connect(alice, second, "", "127.0.0.1:40001");
     later(500);
     await bench.buyToken(alice);
-    expect(await bench.login(alice, first, thief.ticket, "127.0.0.1:40002")).toMatch(/^NEWER_CREDENTIAL_IN_USE/);
+    expect(await bench.login(alice, first, thief.ticket, "127.0.0.1:40002")).toMatch(/^REPLACED_BY_NEWER_CLIENT/);
     expect(await bench.login(alice, second, owner.ticket, "127.0.0.1:40001")).toMatchObject({ ticket: owner.ticket });
   });
 });

@@ -153,7 +153,7 @@ export async function startPlugin(deps: PluginDeps): Promise<Plugin> {
   const handOver = createHandOver({ registry, door, kicks, connections, records, log });
   const notes = createEventNotes(deps);
   const evictions = createEvictionWatch({ ...deps, registry, notes, recorder });
-  const endings = createSessionEndings({ registry, handOver, connections, records, evictions, notes, recorder, log });
+  const endings = createSessionEndings({ ...deps, registry, handOver, connections, records, evictions, notes, recorder });
   const parts = { registry, handOver, endings, connections, records, recorder, known, notBefores, blocks, notes, drawRandom };
   const authority = createSessionAuthority({ ...deps, ...parts });
   const kick = (runId: string, why: string): void => {

@@ -20,9 +20,9 @@ export function renew(session: Session, newest: TokenRecord | undefined): boolea
 }
 
 /**
- * What was bought while the recorded session lived counts for it, also when nobody asked for the label meanwhile. Issued-at tells no
- * more than the second: what was bought in the one in which it ended may have been bought after that. Who was displaced had all
- * counted that was its own: a newcomer is judged by it.
+ * What was bought while the recorded session lived counts for it, also when nobody saw it end. Issued-at tells no more than the
+ * second: what was bought in the one in which it ended may have been bought after that, and is in the record where it was not.
+ * Who was displaced had all counted that was its own: a newcomer is judged by it.
  */
 export function renewedIssuedAt(former: SessionRecord, newest: TokenRecord | undefined): Date {
   if (newest === undefined || newest.kind !== former.kind || former.end === "displaced") return former.issuedAt;

@@ -2,13 +2,14 @@
  * How a session ends: by itself, or evicted. Whatever the end, it is recorded once, and its label leaves the edge when nobody
  * is left who may serve it.
  */
-import { type CredentialKind, isRevoked, type Label, type LeaveReason, type SessionEnd } from "@keyhole/core";
+import { type CredentialKind, isRevoked, type Label, type LeaveReason, type SessionEnd, type TokenReader } from "@keyhole/core";
 import { withinTime } from "./answer-time.ts";
 import type { EventNotes } from "./event-notes.ts";
 import type { EvictionWatch } from "./eviction-watch.ts";
 import type { HandOver } from "./hand-over.ts";
 import type { Log } from "./log.ts";
 import type { PluginRecorder } from "./plugin-figures.ts";
+import { renew } from "./renewal.ts";
 import type { SessionConnections } from "./session-connections.ts";
 import type { SessionRecords } from "./session-records.ts";
 import type { Session, SessionRegistry } from "./session-registry.ts";
@@ -45,6 +46,7 @@ type Leaving = { readonly told: Promise<boolean>; readonly gone: Promise<unknown
 /** Makes the endings of one plugin. */
 export function createSessionEndings(deps: {
   readonly registry: SessionRegistry;
+  readonly tokens: Pick<TokenReader, "newestToken">;
   readonly handOver: HandOver;
   readonly connections: SessionConnections;
   readonly records: SessionRecords;
@@ -53,7 +55,7 @@ export function createSessionEndings(deps: {
   readonly recorder: Pick<PluginRecorder, "end">;
   readonly log: Log;
 }): SessionEndings {
-  const { registry, handOver, connections, records, evictions, notes, recorder, log } = deps;
+  const { registry, tokens, handOver, connections, records, evictions, notes, recorder, log } = deps;
   const evicted = new Set<string>();
   const leaving = new Map<Label, Leaving>();
   const rounds = new Map<CredentialKind, number>();
@@ -69,6 +71,17 @@ export function createSessionEndings(deps: {
     recorder.end(how);
     log.info({ event: "session.ended", label: session.label, session: session.id, how }, "session ended");
     return true;
+  }
+
+  /**
+   * What was bought until now is its own. Looked up at once: issued-at is of whole seconds, so afterwards nobody can say of a token of
+   * this second whether it was bought before. A store that cannot be read leaves it the rank that it has.
+   */
+  async function keepRenewal(session: Session, how: SessionEnd): Promise<void> {
+    const { label, kind, generation } = session;
+    const newest = await tokens.newestToken(label, kind).catch(() => undefined);
+    const isBack = registry.living(label).some((other) => other.generation === generation);
+    if (!isBack && renew(session, newest)) records.remember(session, how);
   }
 
   /** Takes the label from the edge if nobody is left who may serve it. Resolves to false when the edge could not be told. */
@@ -106,7 +119,9 @@ export function createSessionEndings(deps: {
   return {
     end,
     forget(session, how) {
-      if (end(session, how)) void leaveIfNobody(session, "offline");
+      if (!end(session, how)) return;
+      void keepRenewal(session, how);
+      void leaveIfNobody(session, "offline");
     },
     evict,
     async evictOlder(label, notBefore) {
