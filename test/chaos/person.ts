@@ -62,10 +62,11 @@ export function openPerson(
   const { name, random, tell, signal, renewsAfterMs } = options;
   const wallet = makeWallet();
   const { label } = wallet;
-  const devices: { readonly name: string; client: Client | undefined; runs: number }[] = ["a", "b"].map((device) => ({
+  const devices: { readonly name: string; client: Client | undefined; runs: number; fileEndsAt: number }[] = ["a", "b"].map((device) => ({
     name: `${name}${device}`,
     client: undefined,
     runs: 0,
+    fileEndsAt: 0,
   }));
   let newest: (Grant & { readonly file: string }) | undefined;
   let proofs: Proof[] = [];
@@ -153,10 +154,10 @@ export function openPerson(
     const hadExpired = newest === undefined || newest.expiresAt * 1000 < now();
     await awaitToken();
     if (hadExpired) changedAt = now();
-    // It knows only its first file; whoever has a ticket needs no other.
+    // It knows only its first file; whoever has a ticket needs no other. Who came too late with it would never get in.
     for (const device of devices) {
-      const { client } = device;
-      if (client !== undefined && !client.hasEnded && !client.wasEstablished && hadExpired) {
+      const { client, fileEndsAt } = device;
+      if (client !== undefined && !client.hasEnded && !client.wasEstablished && (hadExpired || fileEndsAt < now())) {
         await client.end("stopped");
         await start(device);
       }
@@ -167,7 +168,8 @@ export function openPerson(
     if (newest === undefined || newest.expiresAt * 1000 < now() + leastLeftSeconds * 1000) await awaitToken();
     if (signal.aborted || newest === undefined) return;
     device.runs += 1;
-    const { file, issuedAt } = newest;
+    const { file, issuedAt, expiresAt } = newest;
+    device.fileEndsAt = expiresAt * 1000;
     device.client = await startClient(keyhole, { id: `${device.name}${device.runs}`, label, file, issuedAt, posted, tell });
     changedAt = now();
   }
