@@ -157,7 +157,7 @@ export function openPerson(
     // It knows only its first file; whoever has a ticket needs no other. Who came too late with it would never get in.
     for (const device of devices) {
       const { client, fileEndsAt } = device;
-      if (client !== undefined && !client.hasEnded && !client.wasEstablished && (hadExpired || fileEndsAt < now())) {
+      if (client !== undefined && !client.hasEnded && !client.wasEstablished && fileEndsAt < now()) {
         await client.end("stopped");
         await start(device);
       }
